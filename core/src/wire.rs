@@ -1,0 +1,31 @@
+//! The only serializable types of this crate, and their checked conversion into domain
+//! types. What comes from disk or network is untrusted until it has been checked here.
+//!
+//! - [`plan_file`]: the plan file, version 1.
+//! - [`fingerprint`]: what a plan was made for, and whether a run is the same.
+//! - [`foreign`]: what the formats of other projects share. They are [`xdit`],
+//!   [`reference`](mod@reference) (through [`stored_zip`] and [`pickle`]) and [`csv`].
+//! - [`report`]: a raw and a compressed run, compared.
+//! - [`content_hash`]: SHA-256 of weights, configs and plans.
+
+pub mod bounded;
+pub mod content_hash;
+pub mod csv;
+pub mod fingerprint;
+pub mod foreign;
+pub mod pickle;
+pub mod plan_file;
+pub mod reference;
+pub mod report;
+pub mod stored_zip;
+pub mod xdit;
+
+mod as_text;
+
+pub use content_hash::{ContentHash, plan_hash};
+pub use fingerprint::{
+    CalibrationInputs, Fingerprint, FingerprintError, FingerprintField, Mismatch, Provenance,
+};
+pub use foreign::Imported;
+pub use plan_file::{CheckedPlan, PlanFile, PlanFileError, PlanSearch, Problem, Problems};
+pub use report::Report;

@@ -1,0 +1,153 @@
+//! Executes a [`Strategy`] for one self-attention layer (paper, section 3.2–3.4).
+//!
+//! The layer's weights are never touched; what a run keeps of a layer between steps is in
+//! a [`LayerCache`] that the caller owns. [`SelfAttention::execute`] reads it and returns
+//! what to put into it, so that a candidate can be tried without being adopted.
+//!
+//! What is kept or shared is the layer's output *before* the gate and the skip connection;
+//! the window residual lives before the output projection.
+
+use std::time::Instant;
+
+use candle_core::{Result, Tensor, bail};
+use dfa_core::{Strategy, Window};
+
+use crate::kernels::attention::AttentionMask;
+use crate::kernels::ops;
+use crate::model::linear::{Linear, LinearSpec};
+use crate::model_folder::DitConfig;
+use crate::model_folder::weights::{Weights, WeightsError};
+
+pub mod layer_cache;
+
+pub use layer_cache::{CacheUpdate, Halves, Kept, LayerCache, Retention};
+use layer_cache::conditional_half;
+
+/// Weights of one self-attention layer (`attn1`).
+pub struct SelfAttention {
+    to_q: Linear,
+    to_k: Linear,
+    to_v: Linear,
+    to_out: Linear,
+    n_heads: usize,
+}
+
+/// How to compute a layer this time.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerCall<'a> {
+    /// The decision.
+    pub strategy: Strategy,
+    /// The plan's window.
+    pub window: Window,
+    /// Whether the batch holds two branches, `[cond; uncond]`.
+    pub guided: bool,
+    /// Whether a full-computing step makes a window residual.
+    pub makes_residual: bool,
+    /// What earlier steps left behind.
+    pub cache: &'a LayerCache,
+}
+
+/// What a layer call gives.
+pub struct LayerResult {
+    /// (N, T, D).
+    pub output: Tensor,
+    /// What the cache holds after this step, if the call is adopted.
+    pub update: CacheUpdate,
+    /// Wall time of the layer, in seconds.
+    pub elapsed_secs: f64,
+}
+
+impl SelfAttention {
+    pub(crate) fn load(
+        weights: &mut Weights,
+        name: &str,
+        config: &DitConfig,
+    ) -> std::result::Result<Self, WeightsError> {
+        let d = config.width();
+        let mut projection = |part: &str, bias| {
+            let spec = LinearSpec {
+                inputs: d,
+                outputs: d,
+                bias,
+            };
+            Linear::load(weights, &format!("{name}.{part}"), spec)
+        };
+        Ok(Self {
+            to_q: projection("to_q", config.attention_bias)?,
+            to_k: projection("to_k", config.attention_bias)?,
+            to_v: projection("to_v", config.attention_bias)?,
+            to_out: projection("to_out.0", true)?,
+            n_heads: config.n_heads,
+        })
+    }
+
+    /// Computes the layer for `x` (N, T, D) by the strategy of `call`.
+    ///
+    /// # Errors
+    /// If the strategy needs something that the cache does not hold, or shares branches
+    /// of an unguided batch: a plan that was checked never does.
+    pub fn execute(&self, x: &Tensor, call: LayerCall<'_>) -> Result<LayerResult> {
+        let start = Instant::now();
+        if call.strategy.shares_cfg() && !call.guided {
+            bail!("{} needs classifier-free guidance", call.strategy);
+        }
+        let (output, update) = if call.strategy.computes() {
+            self.compute(x, call)?
+        } else {
+            let kept = call.cache.output()?;
+            (kept.for_both_branches()?, CacheUpdate::unchanged())
+        };
+        Ok(LayerResult {
+            output,
+            update,
+            elapsed_secs: start.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// Every strategy but AST.
+    fn compute(&self, x: &Tensor, call: LayerCall<'_>) -> Result<(Tensor, CacheUpdate)> {
+        let strategy = call.strategy;
+        let halves = if strategy.shares_cfg() {
+            Halves::Conditional
+        } else {
+            Halves::All
+        };
+        let x = match halves {
+            Halves::Conditional => conditional_half(x)?,
+            Halves::All => x.clone(),
+        };
+        let (attended, residual) = self.attend(&x, call)?;
+        let attended = if strategy.uses_residual() {
+            (attended + call.cache.window_residual()?.for_branches(halves)?)?
+        } else {
+            attended
+        };
+        let output = Kept::new(self.to_out.forward(&attended)?, halves); // (N or N/2, T, D)
+        let update = CacheUpdate::computed(output.clone(), residual.map(|r| Kept::new(r, halves)));
+        Ok((output.for_both_branches()?, update))
+    }
+
+    /// Projections and attention: (N, T, D) → the attended values before the output
+    /// projection, (N, T, D), and the window residual of the same shape if it is made.
+    fn attend(&self, x: &Tensor, call: LayerCall<'_>) -> Result<(Tensor, Option<Tensor>)> {
+        let q = self.to_q.forward(x)?; // (N, T, D)
+        let k = self.to_k.forward(x)?;
+        let v = self.to_v.forward(x)?;
+        let mask = if call.strategy.is_windowed() {
+            AttentionMask::Windowed(call.window)
+        } else if call.makes_residual {
+            AttentionMask::FullAndResidual(call.window)
+        } else {
+            AttentionMask::Full
+        };
+        let outputs = ops::attention(&q, &k, &v, self.n_heads, mask)?; // (outputs, N, T, D)
+        let attended = outputs.get(0)?;
+        let residual = if mask.n_outputs() > 1 {
+            // A copy of its own: a view would keep the other output alive as well.
+            Some(outputs.get(1)?.force_contiguous()?)
+        } else {
+            None
+        };
+        Ok((attended, residual))
+    }
+}

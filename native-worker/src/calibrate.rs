@@ -1,0 +1,175 @@
+//! 2 · Makes a compression plan: drives Algorithm 1 of `dfa_core::search` with real
+//! forward passes on a batch of calibration inputs.
+//!
+//! - [`prefix_search`]: blocks before the one being tried run once, not once per candidate.
+//! - [`plain_search`]: Algorithm 1 word for word, every candidate a whole forward pass;
+//!   slow, the reference for the other.
+//! - [`checkpoint`]: the state after each step on disk, so that a killed calibration goes
+//!   on where it was and ends with the identical plan.
+
+use std::path::Path;
+
+use candle_core::Tensor;
+use dfa_core::metric::LossKind;
+use dfa_core::metric::relative::LossError;
+use dfa_core::search::{CandidateLosses, SearchError, SearchRecord, SearchSettings, search_step};
+use dfa_core::{CompressionPlan, PlanError, Step, Window};
+
+use crate::diffusion::denoiser::Denoiser;
+use crate::generate::RunError;
+use crate::observer::{Event, Observer};
+
+pub mod checkpoint;
+pub mod plain_search;
+pub mod prefix_search;
+pub mod step_state;
+
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub use plain_search::PlainSearch;
+pub use prefix_search::PrefixSearch;
+pub use step_state::StepState;
+
+/// What a calibration is asked to do, besides the run it calibrates.
+#[derive(Clone, Debug)]
+pub struct CalibrateRequest {
+    /// Threshold, candidates, mode.
+    pub search: SearchSettings,
+    /// The loss that is compared with the budgets.
+    pub loss: LossKind,
+    /// The plan's window.
+    pub window: Window,
+}
+
+/// What a calibration gives.
+pub struct Calibration {
+    /// The plan.
+    pub plan: CompressionPlan,
+    /// Every loss that was measured.
+    pub record: SearchRecord,
+    /// The final latents of the calibration batch, made by the plan, (B, C, h, w).
+    pub latent: Tensor,
+    /// Forward passes of single blocks, of this process (not those before a resume).
+    pub n_block_evaluations: u64,
+}
+
+/// Why a calibration ended without a plan.
+#[derive(Debug, thiserror::Error)]
+pub enum CalibrateError {
+    /// A forward pass failed, or somebody stopped the run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A loss is not finite.
+    #[error("{0}")]
+    Search(String),
+    /// The outputs to be compared have different sizes: a bug of the model.
+    #[error(transparent)]
+    Loss(#[from] LossError),
+    /// The state could not be saved or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The choices are no plan: a bug.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+impl From<candle_core::Error> for CalibrateError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+impl From<SearchError<CalibrateError>> for CalibrateError {
+    fn from(error: SearchError<CalibrateError>) -> Self {
+        match error {
+            SearchError::Unanswered(error) => error,
+            broken => Self::Search(broken.to_string()),
+        }
+    }
+}
+
+/// Where a calibration saves its state, and whether it goes on with what is there.
+pub struct Saving<'a> {
+    /// The checkpoint file.
+    pub path: &'a Path,
+    /// Everything that decides the plan, as text: a state saved under other settings is
+    /// refused.
+    pub settings: &'a checkpoint::Settings,
+    /// Go on with the saved state.
+    pub resume: bool,
+}
+
+/// Calibrates a plan for the run of `denoiser`, starting from `latent` (B, C, h, w).
+///
+/// # Errors
+/// [`CalibrateError`].
+pub fn calibrate(
+    denoiser: &Denoiser<'_>,
+    request: &CalibrateRequest,
+    latent: &Tensor,
+    saving: Option<&Saving<'_>>,
+    observer: &mut dyn Observer,
+) -> Result<Calibration, CalibrateError> {
+    let n_blocks = denoiser.model.geometry().n_blocks;
+    let fresh = || {
+        let record = SearchRecord::new(request.search.clone(), n_blocks);
+        (record, StepState::start(denoiser, latent.clone()))
+    };
+    let (mut record, state) = match saving {
+        Some(saving) if saving.resume => {
+            let checkpoint = Checkpoint::load(saving.path, saving.settings)?;
+            (checkpoint.record, checkpoint.state)
+        }
+        _ => fresh(),
+    };
+    let n_steps = denoiser.sampler.n_steps();
+    let first = record.shape().n_steps;
+    let mut search = PrefixSearch::new(denoiser, request, state, observer);
+    for step in (first..n_steps).map(Step) {
+        search.report(Event::StepStarted { step, n_steps });
+        let row = search_step(step, n_blocks, &request.search, &mut search)?;
+        record.push_row(row)?;
+        if let Some(saving) = saving {
+            Checkpoint::save(saving.path, saving.settings, &record, request, search.state())?;
+        }
+        search.report(Event::StepDone { step, n_steps });
+    }
+    let n_block_evaluations = search.n_block_evaluations();
+    Ok(Calibration {
+        plan: record.plan(request.window)?,
+        record,
+        latent: search.into_state().latent,
+        n_block_evaluations,
+    })
+}
+
+/// Algorithm 1 by whole forward passes, for comparison; see [`plain_search`].
+///
+/// # Errors
+/// [`CalibrateError`].
+pub fn calibrate_plainly(
+    denoiser: &Denoiser<'_>,
+    request: &CalibrateRequest,
+    latent: &Tensor,
+) -> Result<Calibration, CalibrateError> {
+    let n_blocks = denoiser.model.geometry().n_blocks;
+    let mut record = SearchRecord::new(request.search.clone(), n_blocks);
+    let state = StepState::start(denoiser, latent.clone());
+    let mut search = PlainSearch::new(denoiser, request, state);
+    for step in (0..denoiser.sampler.n_steps()).map(Step) {
+        record.push_row(search_step(step, n_blocks, &request.search, &mut search)?)?;
+    }
+    let n_block_evaluations = search.n_block_evaluations();
+    Ok(Calibration {
+        plan: record.plan(request.window)?,
+        record,
+        latent: search.into_state().latent,
+        n_block_evaluations,
+    })
+}
+
+// Both searches answer the same questions.
+const _: fn() = || {
+    fn answers<T: CandidateLosses<Error = CalibrateError>>() {}
+    answers::<PlainSearch<'_>>();
+    answers::<PrefixSearch<'_>>();
+};

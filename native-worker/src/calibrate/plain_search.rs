@@ -1,0 +1,98 @@
+//! Algorithm 1 as the paper writes it: every candidate is a whole forward pass, and every
+//! decided step runs once more for real. The reference for
+//! [`PrefixSearch`](super::PrefixSearch), and the cost that it is compared with.
+
+use candle_core::Tensor;
+use dfa_core::metric::relative;
+use dfa_core::search::CandidateLosses;
+use dfa_core::{Block, Step, Strategy};
+
+use super::step_state::{StepState, values_of};
+use super::{CalibrateError, CalibrateRequest};
+use crate::attention::CacheUpdate;
+use crate::diffusion::denoiser::Denoiser;
+use crate::generate::RunError;
+
+/// Answers Algorithm 1's questions.
+pub struct PlainSearch<'a> {
+    denoiser: &'a Denoiser<'a>,
+    request: &'a CalibrateRequest,
+    state: StepState,
+    n_block_evaluations: u64,
+    /// O of the step in work.
+    reference: Vec<f32>,
+    /// Strategies of the step in work: as chosen so far, then `full`.
+    row: Vec<Strategy>,
+}
+
+impl<'a> PlainSearch<'a> {
+    /// A search that goes on from `state`.
+    pub fn new(denoiser: &'a Denoiser<'a>, request: &'a CalibrateRequest, state: StepState) -> Self {
+        let row = vec![Strategy::Full; state.caches.len()];
+        Self {
+            denoiser,
+            request,
+            state,
+            n_block_evaluations: 0,
+            reference: Vec::new(),
+            row,
+        }
+    }
+
+    /// How many times a single block ran.
+    pub fn n_block_evaluations(&self) -> u64 {
+        self.n_block_evaluations
+    }
+
+    /// The state after the last finished step.
+    pub fn into_state(self) -> StepState {
+        self.state
+    }
+
+    /// A whole forward pass: the raw output (N, C_out, h, w) and what each layer leaves behind.
+    fn forward(&mut self, step: Step, row: &[Strategy]) -> Result<(Tensor, Vec<CacheUpdate>), RunError> {
+        let input = self.denoiser.step_input(step);
+        let mut hidden = self.denoiser.embed(&self.state.latent, &input)?;
+        let mut updates = Vec::with_capacity(row.len());
+        for (idx, &strategy) in row.iter().enumerate() {
+            let window = self.request.window;
+            let cell = (Block(idx), strategy);
+            let result = self.state.run_block(self.denoiser, window, cell, &hidden, &input)?;
+            self.n_block_evaluations += 1;
+            hidden = result.hidden;
+            updates.push(result.update);
+        }
+        Ok((self.denoiser.model.output(&hidden, &input)?, updates))
+    }
+}
+
+impl CandidateLosses for PlainSearch<'_> {
+    type Error = CalibrateError;
+
+    fn begin_step(&mut self, step: Step) -> Result<(), CalibrateError> {
+        self.row.fill(Strategy::Full);
+        let row = self.row.clone();
+        self.reference = values_of(&self.forward(step, &row)?.0)?;
+        Ok(())
+    }
+
+    fn loss_of(&mut self, step: Step, block: Block, candidate: Strategy) -> Result<f32, CalibrateError> {
+        let mut row = self.row.clone();
+        row[block.0] = candidate;
+        let output = values_of(&self.forward(step, &row)?.0)?;
+        Ok(relative::loss(self.request.loss, &self.reference, &output)?)
+    }
+
+    fn choose(&mut self, _: Step, block: Block, choice: Strategy) -> Result<(), CalibrateError> {
+        self.row[block.0] = choice;
+        Ok(())
+    }
+
+    fn finish_step(&mut self, step: Step, row: &[Strategy]) -> Result<(), CalibrateError> {
+        let (output, updates) = self.forward(step, row)?;
+        for (idx, update) in updates.into_iter().enumerate() {
+            self.state.adopt(Block(idx), update);
+        }
+        Ok(self.state.advance(self.denoiser, step, &output)?)
+    }
+}

@@ -1,0 +1,85 @@
+//! What a calibration carries from step to step, and one block of a forward pass over it.
+//! Both searches share this; they differ only in which blocks they run when.
+
+use candle_core::Tensor;
+use dfa_core::{Block, Step, Strategy, Window};
+
+use crate::attention::{CacheUpdate, LayerCache, LayerCall, Retention, SelfAttention};
+use crate::diffusion::denoiser::Denoiser;
+use crate::diffusion::sampler::SamplerState;
+use crate::generate::{RunError, ensure_finite};
+use crate::model::StepInput;
+
+/// State between two steps.
+pub struct StepState {
+    /// (B, C, h, w).
+    pub latent: Tensor,
+    /// What the sampler remembers.
+    pub sampler: SamplerState,
+    /// What each layer left behind.
+    pub caches: Vec<LayerCache>,
+}
+
+/// One block's result: the hidden state after it, and what its layer leaves behind.
+#[derive(Clone)]
+pub(crate) struct BlockResult {
+    /// (N, T, D).
+    pub(crate) hidden: Tensor,
+    pub(crate) update: CacheUpdate,
+}
+
+impl StepState {
+    /// The state before the first step.
+    pub fn start(denoiser: &Denoiser<'_>, latent: Tensor) -> Self {
+        Self {
+            latent,
+            sampler: denoiser.sampler.start(),
+            caches: vec![LayerCache::default(); denoiser.model.geometry().n_blocks],
+        }
+    }
+
+    /// Runs one block by `strategy` without adopting what it leaves behind.
+    ///
+    /// A full-computing step always makes its window residual: whether a later step will
+    /// want it is not decided yet.
+    pub(crate) fn run_block(
+        &self,
+        denoiser: &Denoiser<'_>,
+        window: Window,
+        (block, strategy): (Block, Strategy),
+        hidden: &Tensor,
+        input: &StepInput,
+    ) -> Result<BlockResult, RunError> {
+        let call = LayerCall {
+            strategy,
+            window,
+            guided: denoiser.guidance.is_on(),
+            makes_residual: true,
+            cache: &self.caches[block.0],
+        };
+        let mut update = CacheUpdate::default();
+        let mut attend = |layer: &SelfAttention, x: &Tensor| {
+            let done = layer.execute(x, call)?;
+            update = done.update;
+            Ok(done.output)
+        };
+        let hidden = denoiser.block(block, hidden, input, &mut attend)?;
+        Ok(BlockResult { hidden, update })
+    }
+
+    /// Takes over what a layer leaves behind.
+    pub(crate) fn adopt(&mut self, block: Block, update: CacheUpdate) {
+        self.caches[block.0].adopt(update, Retention::ALL);
+    }
+
+    /// Lets the sampler go on with the step's raw output (N, C_out, h, w).
+    pub(crate) fn advance(&mut self, denoiser: &Denoiser<'_>, step: Step, output: &Tensor) -> Result<(), RunError> {
+        self.latent = denoiser.next_latent(&mut self.sampler, step, &self.latent, output)?;
+        ensure_finite(&self.latent, step)
+    }
+}
+
+/// A tensor's elements, row-major.
+pub(crate) fn values_of(tensor: &Tensor) -> Result<Vec<f32>, RunError> {
+    Ok(tensor.flatten_all()?.to_vec1()?)
+}

@@ -1,0 +1,89 @@
+//! The command line `dfa`: what the user typed → a call of the library → what is printed.
+//!
+//! Results go to standard output (with `--json` as one JSON value), everything else to
+//! standard error. Exit codes: 0 done, 2 the command line asks for something that cannot
+//! be, 1 it failed on the way. Every flag is also an environment variable, `DFA_…`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod calibrate;
+mod compare;
+mod completions;
+mod doctor;
+mod failure;
+mod generate;
+mod models;
+mod plan;
+mod plan_grid;
+mod run_flags;
+mod terminal;
+
+pub use failure::Failure;
+
+/// DiTFastAttn: find which attention work a Diffusion Transformer can skip, and skip it.
+#[derive(Debug, Parser)]
+#[command(name = "dfa", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: GlobalFlags,
+}
+
+/// Flags of every subcommand.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct GlobalFlags {
+    /// Print results as JSON, for machines.
+    #[arg(long, global = true, env = "DFA_JSON")]
+    pub(crate) json: bool,
+    /// Threads to compute with [default: all].
+    #[arg(long, global = true, env = "DFA_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a compression plan for a model by calibration (Algorithm 1).
+    Calibrate(calibrate::CalibrateArgs),
+    /// Generate images, raw or with a compression plan.
+    Generate(generate::GenerateArgs),
+    /// Generate the same images raw and compressed, and report how they differ.
+    Compare(compare::CompareArgs),
+    /// Look at, compare, check and convert compression plans.
+    #[command(subcommand)]
+    Plan(plan::PlanCommand),
+    /// Say what a model folder is, or list the models below a folder.
+    Models(models::ModelsArgs),
+    /// Check this machine and a model folder.
+    Doctor(doctor::DoctorArgs),
+    /// Print a completion script for a shell.
+    Completions(completions::CompletionsArgs),
+}
+
+/// Runs one command line; prints its errors.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match execute(cli) {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn execute(cli: Cli) -> Result<ExitCode, Failure> {
+    if let Some(n) = cli.global.threads {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n.into());
+        pool.build_global().map_err(Failure::failed)?;
+    }
+    let global = cli.global;
+    match cli.command {
+        Command::Calibrate(args) => calibrate::run(&args, global),
+        Command::Generate(args) => generate::run(&args, global),
+        Command::Compare(args) => compare::run(&args, global),
+        Command::Plan(command) => plan::run(&command, global),
+        Command::Completions(args) => completions::run(&args, global),
+        Command::Models(args) => models::run(&args, global),
+        Command::Doctor(args) => doctor::run(&args, global),
+    }
+}

@@ -1,0 +1,290 @@
+//! `dfa calibrate`: a compression plan for a model.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use dfa_core::cost::PlanCost;
+use dfa_core::metric::LossKind;
+use dfa_core::search::{SearchMode, SearchSettings, Threshold, check_candidates, default_candidates};
+use dfa_core::wire::{CheckedPlan, PlanSearch, plan_hash};
+use dfa_core::{Strategy, Window};
+use serde_json::json;
+
+use super::run_flags::RunFlags;
+use super::terminal::{self, Progress, StopButton};
+use super::{Failure, GlobalFlags};
+use crate::calibrate::checkpoint::Settings;
+use crate::calibrate::{self, CalibrateError, CalibrateRequest, Calibration, Checkpoint, Saving};
+use crate::generate::RunError;
+use crate::run_setup::RunSetup;
+use crate::whole_file::write_whole;
+
+/// Images of a calibration batch: the paper's number of class labels for DiT.
+const N_CALIBRATION_INPUTS: usize = 8;
+
+/// Flags of `dfa calibrate`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CalibrateArgs {
+    #[command(flatten)]
+    run: RunFlags,
+    /// Threshold δ: a number, or the paper's D1 to D6.
+    #[arg(long, env = "DFA_THRESHOLD", value_name = "DELTA", default_value = "D2")]
+    threshold: Threshold,
+    /// Window: keys on each side as N, as a share of the tokens like 1/8, or LEFT,RIGHT.
+    #[arg(long, env = "DFA_WINDOW", value_name = "WINDOW", default_value = "1/8")]
+    window: WindowChoice,
+    /// Loss: relative (the paper's) or relative_signed (the reference's).
+    #[arg(long, env = "DFA_LOSS", value_name = "LOSS", default_value = "relative")]
+    loss: LossKind,
+    /// Candidates in the order in which they are tried
+    /// [default: ast,wa_rs+asc,wa_rs,asc; without guidance ast,wa_rs].
+    #[arg(long, env = "DFA_CANDIDATES", value_name = "LIST", value_delimiter = ',')]
+    candidates: Option<Vec<Strategy>>,
+    /// exact stops at the first candidate under budget; record-all measures every
+    /// candidate, so that the plan can be decided again at any threshold.
+    #[arg(long, env = "DFA_SEARCH", value_name = "MODE", default_value = "exact")]
+    search: SearchModeArg,
+    /// Go on with a calibration that was stopped.
+    #[arg(long, env = "DFA_RESUME", conflicts_with = "restart")]
+    resume: bool,
+    /// Throw away the saved state of a calibration that was stopped.
+    #[arg(long, env = "DFA_RESTART")]
+    restart: bool,
+    /// Where the plan goes; the state goes beside it, to PLAN.state.
+    #[arg(short, long, env = "DFA_OUTPUT", value_name = "PLAN", default_value = "plan.json")]
+    output: PathBuf,
+}
+
+/// The window as typed; its size may depend on the number of tokens.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum WindowChoice {
+    Keys(Window),
+    ShareOfTokens { numerator: usize, denominator: usize },
+}
+
+impl FromStr for WindowChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.trim().parse::<usize>().ok();
+        let parsed = if let Some((left, right)) = text.split_once(',') {
+            number(left).zip(number(right)).map(|(left, right)| Self::Keys(Window { left, right }))
+        } else if let Some((numerator, denominator)) = text.split_once('/') {
+            let parts = number(numerator).zip(number(denominator));
+            parts.filter(|(_, denominator)| *denominator > 0).map(|(numerator, denominator)| Self::ShareOfTokens {
+                numerator,
+                denominator,
+            })
+        } else {
+            number(text).map(|side| Self::Keys(Window::symmetric(side)))
+        };
+        parsed.ok_or_else(|| "a window is N, a share like 1/8, or LEFT,RIGHT (keys on each side)".into())
+    }
+}
+
+impl WindowChoice {
+    fn for_tokens(self, n_tokens: usize) -> Window {
+        match self {
+            Self::Keys(window) => window,
+            Self::ShareOfTokens {
+                numerator,
+                denominator,
+            } => Window::symmetric(n_tokens.saturating_mul(numerator) / denominator),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SearchModeArg {
+    Exact,
+    RecordAll,
+}
+
+impl From<SearchModeArg> for SearchMode {
+    fn from(mode: SearchModeArg) -> Self {
+        match mode {
+            SearchModeArg::Exact => Self::Exact,
+            SearchModeArg::RecordAll => Self::RecordAll,
+        }
+    }
+}
+
+/// Runs `dfa calibrate`.
+pub(super) fn run(args: &CalibrateArgs, global: GlobalFlags) -> Result<ExitCode, Failure> {
+    let state = state_path(&args.output);
+    if state.exists() && !args.resume && !args.restart {
+        return Err(Failure::usage(anyhow::anyhow!(
+            "{} holds a calibration that was stopped: add --resume to go on with it, or --restart to throw it away",
+            state.display()
+        )));
+    }
+    super::run_flags::ensure_parent(&args.output)?;
+    let setup = args.run.prepare(N_CALIBRATION_INPUTS, None)?;
+    let request = request(args, &setup)?;
+    let settings = settings(&setup, &request);
+    let saving = Saving {
+        path: &state,
+        settings: &settings,
+        resume: args.resume,
+    };
+    let stop = StopButton::install()?;
+    let n_blocks = setup.geometry().n_blocks;
+    let mut progress = Progress::of_cells(&stop, "calibrating", setup.sampler.n_steps() * n_blocks);
+    if args.resume && let Ok(saved) = Checkpoint::load(&state, &settings) {
+        progress.skip(saved.record.shape().n_cells());
+    }
+    let start = Instant::now();
+    let denoiser = setup.denoiser(&setup.labels);
+    let found = calibrate::calibrate(&denoiser, &request, &setup.latent, Some(&saving), &mut progress);
+    progress.finish();
+    let found = found.map_err(|error| explain(error, &state))?;
+    let elapsed_secs = start.elapsed().as_secs_f64();
+    let plan = checked_plan(&setup, &request, &found);
+    let text = plan.to_json().map_err(Failure::failed)?;
+    write_whole(&args.output, text.as_bytes()).map_err(|error| {
+        Failure::failed(anyhow::Error::new(error).context(format!("cannot write {}", args.output.display())))
+    })?;
+    // The plan is safe; a state that cannot be removed is only clutter.
+    let _ = std::fs::remove_file(&state);
+    report(args, global, &setup, (&plan, &found), elapsed_secs)
+}
+
+/// `PLAN.state`.
+fn state_path(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(".state");
+    name.into()
+}
+
+fn request(args: &CalibrateArgs, setup: &RunSetup) -> Result<CalibrateRequest, Failure> {
+    let guided = setup.guidance.is_on();
+    let candidates = args.candidates.clone().unwrap_or_else(|| default_candidates(guided));
+    check_candidates(&candidates, guided).map_err(Failure::usage)?;
+    Ok(CalibrateRequest {
+        search: SearchSettings {
+            threshold: args.threshold,
+            candidates,
+            mode: args.search.into(),
+        },
+        loss: args.loss,
+        window: args.window.for_tokens(setup.n_tokens()),
+    })
+}
+
+/// Everything that decides the plan, by name.
+fn settings(setup: &RunSetup, request: &CalibrateRequest) -> Settings {
+    let candidates: Vec<&str> = request.search.candidates.iter().map(|candidate| candidate.as_str()).collect();
+    let fingerprint = setup.fingerprint();
+    let entries = [
+        ("weights_sha256", fingerprint.weights_sha256.to_string()),
+        ("config_sha256", fingerprint.config_sha256.to_string()),
+        ("scheduler_sha256", fingerprint.scheduler_sha256.to_string()),
+        ("size", setup.size.to_string()),
+        ("timesteps", format!("{:?}", setup.sampler.timesteps())),
+        ("sampler", fingerprint.sampler.to_string()),
+        ("guidance_scale", fingerprint.guidance_scale.to_string()),
+        ("residual_half", fingerprint.residual_half.to_string()),
+        ("labels", format!("{:?}", setup.labels)),
+        ("seed", setup.seed.to_string()),
+        ("latents", setup.latents_sha256.map_or_else(|| "from the seed".into(), |hash| hash.to_string())),
+        ("threshold", request.search.threshold.to_string()),
+        ("window", format!("{},{}", request.window.left, request.window.right)),
+        ("loss", request.loss.to_string()),
+        ("candidates", candidates.join(",")),
+        ("search", request.search.mode.as_str().to_owned()),
+    ];
+    entries.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+fn explain(error: CalibrateError, state: &Path) -> Failure {
+    match error {
+        CalibrateError::Run(RunError::Cancelled) => Failure::failed(anyhow::anyhow!(
+            "stopped; run the same command with --resume to go on after the last finished step ({})",
+            state.display()
+        )),
+        CalibrateError::Run(error) => error.into(),
+        error => Failure::failed(error),
+    }
+}
+
+fn checked_plan(setup: &RunSetup, request: &CalibrateRequest, found: &Calibration) -> CheckedPlan {
+    CheckedPlan {
+        plan: found.plan.clone(),
+        search: Some(PlanSearch {
+            loss: request.loss,
+            record: found.record.clone(),
+        }),
+        fingerprint: Some(setup.fingerprint()),
+        provenance: Some(setup.provenance()),
+        edited_from: None,
+        notes: None,
+    }
+}
+
+fn report(
+    args: &CalibrateArgs,
+    global: GlobalFlags,
+    setup: &RunSetup,
+    (plan, found): (&CheckedPlan, &Calibration),
+    elapsed_secs: f64,
+) -> Result<ExitCode, Failure> {
+    let cost = PlanCost::of(&plan.plan, setup.layer_shape(), setup.guidance.is_on());
+    let hash = plan_hash(&plan.plan);
+    if global.json {
+        let counts: serde_json::Map<String, serde_json::Value> =
+            Strategy::ALL.iter().map(|s| (s.to_string(), plan.plan.count(*s).into())).collect();
+        let summary = json!({
+            "plan": args.output, "plan_hash": hash.to_string(), "threshold": args.threshold.value(),
+            "attention_kept_share": cost.attention_kept_share(), "layer_kept_share": cost.layer_kept_share(),
+            "strategies": counts, "n_losses": found.record.n_measured(),
+            "n_block_evaluations": found.n_block_evaluations, "elapsed_secs": elapsed_secs,
+        });
+        terminal::print_result(&summary.to_string())?;
+    } else {
+        let text = format!(
+            "{}: {}, attention MACs kept {:.1} % (whole layer {:.1} %), plan {}, {:.1} s",
+            args.output.display(),
+            plan.plan.shape(),
+            100.0 * cost.attention_kept_share(),
+            100.0 * cost.layer_kept_share(),
+            hash.short(),
+            elapsed_secs
+        );
+        terminal::print_result(&text)?;
+        terminal::note(&format!(
+            "look at it with `dfa plan show {0}`, use it with `dfa generate --model {1} --plan {0}`",
+            args.output.display(),
+            args.run.model.display()
+        ));
+    }
+    let full_share = plan.plan.count(Strategy::Full) as f64 / plan.plan.shape().n_cells() as f64;
+    if full_share >= 0.95 {
+        terminal::warn("at least 95 % of the cells are full attention: this threshold saves next to nothing here; try a larger one");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_keys_shares_or_two_sides() {
+        let check = |text: &str, expected: Option<(usize, usize)>| {
+            let window = text.parse::<WindowChoice>().ok().map(|choice| choice.for_tokens(256));
+            assert_eq!(window.map(|window| (window.left, window.right)), expected, "{text:?}");
+        };
+        check("1/8", Some((32, 32)));
+        check("3/16", Some((48, 48)));
+        check("10", Some((10, 10)));
+        check("3,9", Some((3, 9)));
+        check("0", Some((0, 0)));
+        check("-1", None);
+        check("1/0", None);
+        check("3,", None);
+        check("eighth", None);
+    }
+}

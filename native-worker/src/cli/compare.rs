@@ -1,0 +1,189 @@
+//! `dfa compare`: the same images raw and compressed, as a table, a picture grid, single
+//! pictures, a JSON report and an HTML report.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use dfa_core::wire::{CheckedPlan, Report};
+
+use super::generate::{picture_name, picture_text, positive, why_no_pictures};
+use super::run_flags::{PlanFlags, RunFlags, ensure_folder, read_plan};
+use super::terminal::{self, Progress, StopButton};
+use super::{Failure, GlobalFlags};
+use crate::compare::{CompareError, Comparison, compare};
+use crate::picture::{GridRow, Picture, PictureGrid, write_png};
+use crate::report_html::{ReportImage, ReportPage, report_html};
+use crate::run_setup::RunSetup;
+use crate::whole_file::write_whole;
+
+/// Images where neither labels nor a number are given.
+const N_IMAGES: usize = 8;
+
+/// Flags of `dfa compare`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CompareArgs {
+    #[command(flatten)]
+    run: RunFlags,
+    /// Compression plan.
+    #[arg(long, env = "DFA_PLAN", value_name = "FILE")]
+    plan: PathBuf,
+    #[command(flatten)]
+    plan_flags: PlanFlags,
+    /// Most images denoised at once.
+    #[arg(long, env = "DFA_BATCH_SIZE", value_name = "N", default_value_t = 8, value_parser = positive)]
+    batch_size: usize,
+    /// Folder for report.html, report.json, grid.png and the pictures.
+    #[arg(short, long, env = "DFA_OUTPUT", value_name = "DIR", default_value = "out/compare")]
+    output: PathBuf,
+}
+
+/// Runs `dfa compare`.
+pub(super) fn run(args: &CompareArgs, global: GlobalFlags) -> Result<ExitCode, Failure> {
+    let plan = read_plan(&args.plan)?;
+    let setup = args.run.prepare(N_IMAGES, Some(&plan))?;
+    args.plan_flags.check(&args.plan, &plan, &setup)?;
+    if let Some(reason) = why_no_pictures(&setup) {
+        return Err(Failure::failed(anyhow::anyhow!("{reason}")));
+    }
+    ensure_folder(&args.output.join("images"))?;
+    let stop = StopButton::install()?;
+    let n_batches = setup.labels.len().div_ceil(args.batch_size);
+    let n_steps = 2 * n_batches * setup.sampler.n_steps();
+    let mut progress = Progress::of_steps(&stop, "comparing", n_steps);
+    let plan_file = args.plan.file_name().map(|name| name.to_string_lossy().into_owned());
+    let found = compare(&setup, &plan, plan_file, args.batch_size, &mut progress);
+    progress.finish();
+    let found = found.map_err(|error| match error {
+        CompareError::Run(error) => error.into(),
+        error => Failure::failed(error),
+    })?;
+    save(args, &setup, &plan, &found)?;
+    if global.json {
+        terminal::print_result(&serde_json::to_string(&found.report).map_err(Failure::failed)?)?;
+    } else {
+        terminal::print_result(&table(&found.report))?;
+        terminal::note(&format!(
+            "pictures and report: {0}/report.html, {0}/grid.png, {0}/report.json",
+            args.output.display()
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn save(args: &CompareArgs, setup: &RunSetup, plan: &CheckedPlan, found: &Comparison) -> Result<(), Failure> {
+    let mut rows = Vec::new();
+    let mut pngs = Vec::new();
+    for (index, (raw, compressed)) in found.raw.iter().zip(&found.compressed).enumerate() {
+        let difference = raw.difference(compressed).map_err(Failure::failed)?;
+        let raw_text = picture_text(setup, None, index);
+        let compressed_text = picture_text(setup, Some(plan), index);
+        let name = picture_name(setup, index);
+        let images = args.output.join("images");
+        write_png(&images.join(format!("raw-{name}")), raw, &raw_text).map_err(Failure::failed)?;
+        write_png(&images.join(format!("compressed-{name}")), compressed, &compressed_text).map_err(Failure::failed)?;
+        let png = |picture: &Picture| picture.to_png_bytes(&[]).map_err(Failure::failed);
+        pngs.push([png(raw)?, png(compressed)?, png(&difference)?]);
+        rows.push(GridRow {
+            label: found.report.images[index].label.clone(),
+            raw: raw.clone(),
+            compressed: compressed.clone(),
+        });
+    }
+    let grid = PictureGrid { rows }.draw().map_err(Failure::failed)?;
+    let text = picture_text(setup, Some(plan), 0);
+    let text: Vec<_> = text.into_iter().filter(|(key, _)| !matches!(*key, "dfa:class" | "dfa:image_index")).collect();
+    write_png(&args.output.join("grid.png"), &grid, &text).map_err(Failure::failed)?;
+    let json = serde_json::to_string_pretty(&found.report).map_err(Failure::failed)?;
+    write(&args.output.join("report.json"), &(json + "\n"))?;
+    let images: Vec<ReportImage<'_>> = pngs
+        .iter()
+        .zip(&found.report.images)
+        .map(|([raw_png, compressed_png, difference_png], metrics)| ReportImage {
+            label: &metrics.label,
+            raw_png,
+            compressed_png,
+            difference_png,
+        })
+        .collect();
+    let page = ReportPage {
+        report: &found.report,
+        plan,
+        images: &images,
+        commands: &commands(args, setup),
+    };
+    write(&args.output.join("report.html"), &report_html(&page))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    write_whole(path, text.as_bytes()).map_err(|error| {
+        Failure::failed(anyhow::Error::new(error).context(format!("cannot write {}", path.display())))
+    })
+}
+
+/// The command that makes the same report again, every choice spelled out.
+fn commands(args: &CompareArgs, setup: &RunSetup) -> Vec<String> {
+    let labels: Vec<String> = setup.labels.iter().map(u32::to_string).collect();
+    let mut command = format!(
+        "dfa compare --model {} --plan {} --labels {} --steps {} --sampler {} --guidance {} --seed {} --batch-size {}",
+        quoted(&args.run.model),
+        quoted(&args.plan),
+        labels.join(","),
+        setup.sampler.n_steps(),
+        setup.sampler_kind,
+        setup.guidance.scale(),
+        setup.seed,
+        args.batch_size
+    );
+    if let Some(latents) = args.run.latents() {
+        command += &format!(" --latents {}", quoted(&latents));
+    } else if setup.size != setup.geometry().native_size {
+        command += &format!(" --size {}", setup.size);
+    }
+    vec![command + &format!(" -o {}", quoted(&args.output))]
+}
+
+/// A path as a shell word.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+:=,".contains(letter);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+/// The numbers for a terminal.
+fn table(report: &Report) -> String {
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    let (raw, compressed) = (report.timings.raw, report.timings.compressed);
+    let times = |raw: f64, compressed: f64| format!("{raw:>8.2} s {compressed:>8.2} s   × {:.2}", raw / compressed);
+    let mut lines = vec![
+        format!("{} images, {} steps, plan {}", report.images.len(), report.settings.n_steps, report.plan.plan_hash.short()),
+        String::new(),
+        format!("attention MACs kept (QKᵀ and AV)   {:>8}", percent(report.cost.attention_kept_share)),
+        format!("whole layer, with projections      {:>8}", percent(report.cost.layer_kept_share)),
+        String::new(),
+        "                                        raw  compressed  speed-up".to_owned(),
+        format!("self-attention layers            {}", times(raw.attention_secs, compressed.attention_secs)),
+        format!("whole run                        {}", times(raw.total_secs, compressed.total_secs)),
+        String::new(),
+    ];
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let ssim: Vec<f64> = report.images.iter().map(|image| image.ssim).collect();
+    let psnr: Vec<f64> = report.images.iter().filter_map(|image| image.psnr_db).collect();
+    let n_identical = report.images.len() - psnr.len();
+    let worst = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);
+    if psnr.is_empty() {
+        lines.push("PSNR to raw                        identical".to_owned());
+    } else {
+        let identical = if n_identical > 0 { format!(" ({n_identical} identical)") } else { String::new() };
+        lines.push(format!("PSNR to raw                        mean {:.2} dB, worst {:.2} dB{identical}", mean(&psnr), worst(&psnr)));
+    }
+    lines.push(format!("SSIM to raw                        mean {:.4}, worst {:.4}", mean(&ssim), worst(&ssim)));
+    lines.push(String::new());
+    let shares = report.plan.strategies.iter().filter(|share| share.share > 0.0);
+    lines.extend(shares.map(|share| format!("{:<34} {:>8}", share.strategy.paper_name(), percent(share.share))));
+    lines.join("\n")
+}

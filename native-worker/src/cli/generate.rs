@@ -1,0 +1,184 @@
+//! `dfa generate`: images, raw or by a plan.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use dfa_core::wire::{CheckedPlan, plan_hash};
+use serde_json::json;
+
+use super::run_flags::{PlanFlags, RunFlags, ensure_folder, ensure_parent, read_plan};
+use super::terminal::{self, Progress, StopButton};
+use super::{Failure, GlobalFlags};
+use crate::image_batch::{ImageBatches, ImageRun};
+use crate::picture::write_png;
+use crate::run_setup::{RunSetup, tool_version};
+use crate::whole_file::write_whole;
+
+/// Images where neither labels nor a number are given.
+const N_IMAGES: usize = 4;
+
+/// Flags of `dfa generate`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct GenerateArgs {
+    #[command(flatten)]
+    run: RunFlags,
+    /// Compression plan; without one nothing is compressed.
+    #[arg(long, env = "DFA_PLAN", value_name = "FILE")]
+    plan: Option<PathBuf>,
+    #[command(flatten)]
+    plan_flags: PlanFlags,
+    /// Most images denoised at once.
+    #[arg(long, env = "DFA_BATCH_SIZE", value_name = "N", default_value_t = 8, value_parser = positive)]
+    batch_size: usize,
+    /// Folder for the pictures.
+    #[arg(short, long, env = "DFA_OUTPUT", value_name = "DIR", default_value = "out/generate")]
+    output: PathBuf,
+    /// Also save the final latents, tensor `latents`, to this safetensors file.
+    #[arg(long, env = "DFA_SAVE_LATENTS", value_name = "FILE")]
+    save_latents: Option<PathBuf>,
+}
+
+/// A number of at least 1.
+pub(super) fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err("a number of at least 1 is needed".into()),
+    }
+}
+
+/// Runs `dfa generate`.
+pub(super) fn run(args: &GenerateArgs, global: GlobalFlags) -> Result<ExitCode, Failure> {
+    let plan = args.plan.as_deref().map(read_plan).transpose()?;
+    let setup = args.run.prepare(N_IMAGES, plan.as_ref())?;
+    if let (Some(path), Some(plan)) = (&args.plan, &plan) {
+        args.plan_flags.check(path, plan, &setup)?;
+    }
+    let makes_pictures = check_outputs(args, &setup)?;
+    let stop = StopButton::install()?;
+    let batches = ImageBatches {
+        setup: &setup,
+        batch_size: args.batch_size,
+    };
+    let n_steps = batches.starts().count() * setup.sampler.n_steps();
+    let mut progress = Progress::of_steps(&stop, "generating", n_steps);
+    let made = batches.run_all(plan.as_ref().map(|plan| &plan.plan), &mut progress);
+    progress.finish();
+    let made = made?;
+    if let Some(path) = &args.save_latents {
+        save_latents(path, &made)?;
+    }
+    let files = if makes_pictures {
+        save_pictures(&args.output, &setup, plan.as_ref(), &made)?
+    } else {
+        Vec::new()
+    };
+    report(global, &files, plan.as_ref(), &made)
+}
+
+/// Whether there will be pictures; makes the folders first, before any work is done.
+fn check_outputs(args: &GenerateArgs, setup: &RunSetup) -> Result<bool, Failure> {
+    if let Some(path) = &args.save_latents {
+        ensure_parent(path)?;
+    }
+    match why_no_pictures(setup) {
+        None => ensure_folder(&args.output).map(|()| true),
+        Some(reason) if args.save_latents.is_some() => {
+            terminal::warn(&format!("no pictures will be written: {reason}"));
+            Ok(false)
+        }
+        Some(reason) => Err(Failure::failed(anyhow::anyhow!("{reason}; --save-latents FILE keeps the latents"))),
+    }
+}
+
+/// Why the model's latents cannot be made into pictures here.
+pub(super) fn why_no_pictures(setup: &RunSetup) -> Option<String> {
+    if setup.folder.has_vae {
+        return Some("this model's latents need its VAE, and decoding with a VAE is not built yet".into());
+    }
+    let channels = setup.geometry().in_channels;
+    (channels != 3).then(|| format!("the model has no VAE and {channels} channels, which are no RGB pictures"))
+}
+
+fn save_latents(path: &Path, made: &ImageRun) -> Result<(), Failure> {
+    let tensors = HashMap::from([("latents".to_owned(), made.latent.clone())]);
+    let bytes = safetensors::serialize(&tensors, None).map_err(Failure::failed)?;
+    write_whole(path, &bytes).map_err(|error| {
+        Failure::failed(anyhow::Error::new(error).context(format!("cannot write {}", path.display())))
+    })
+}
+
+/// Writes `000-name.png` and so on; every picture says how it was made.
+fn save_pictures(
+    folder: &Path,
+    setup: &RunSetup,
+    plan: Option<&CheckedPlan>,
+    made: &ImageRun,
+) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for (index, picture) in made.pictures().map_err(Failure::failed)?.iter().enumerate() {
+        let path = folder.join(picture_name(setup, index));
+        write_png(&path, picture, &picture_text(setup, plan, index)).map_err(Failure::failed)?;
+        files.push(path);
+    }
+    Ok(files)
+}
+
+/// `000-name.png`: the index, and the class name in letters that every file system takes.
+pub(super) fn picture_name(setup: &RunSetup, index: usize) -> String {
+    let name = setup.folder.class_names.name(setup.labels[index]);
+    let plain: String = name
+        .chars()
+        .take(40)
+        .map(|letter| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' })
+        .collect();
+    format!("{index:03}-{plain}.png")
+}
+
+/// What made a picture, for its text chunks.
+pub(super) fn picture_text(
+    setup: &RunSetup,
+    plan: Option<&CheckedPlan>,
+    index: usize,
+) -> Vec<(&'static str, String)> {
+    let class = setup.labels[index];
+    let plan = plan.map_or_else(|| "none".into(), |plan| plan_hash(&plan.plan).to_string());
+    vec![
+        ("Software", tool_version()),
+        ("dfa:model", setup.folder.model_id.clone()),
+        ("dfa:weights_sha256", setup.identity.weights_sha256.to_string()),
+        ("dfa:class", format!("{class} {}", setup.folder.class_names.name(class))),
+        ("dfa:seed", setup.seed.to_string()),
+        ("dfa:image_index", index.to_string()),
+        ("dfa:steps", setup.sampler.n_steps().to_string()),
+        ("dfa:sampler", setup.sampler_kind.to_string()),
+        ("dfa:guidance_scale", setup.guidance.scale().to_string()),
+        ("dfa:plan_hash", plan),
+    ]
+}
+
+fn report(
+    global: GlobalFlags,
+    files: &[PathBuf],
+    plan: Option<&CheckedPlan>,
+    made: &ImageRun,
+) -> Result<ExitCode, Failure> {
+    if global.json {
+        let summary = json!({
+            "pictures": files, "plan_hash": plan.map(|plan| plan_hash(&plan.plan).to_string()),
+            "total_secs": made.total_secs, "attention_secs": made.attention_secs,
+            "peak_cache_bytes": made.peak_cache_bytes,
+        });
+        terminal::print_result(&summary.to_string())?;
+    } else {
+        for file in files {
+            terminal::print_result(&file.display().to_string())?;
+        }
+        terminal::note(&format!(
+            "denoised in {:.2} s, of which {:.2} s in self-attention layers",
+            made.total_secs, made.attention_secs
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,168 @@
+//! The flags that describe a run, shared by `calibrate`, `generate` and `compare`.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::Args;
+use dfa_core::branch::ResidualHalf;
+use dfa_core::sampler::SamplerKind;
+use dfa_core::wire::{CheckedPlan, FingerprintField};
+
+use super::Failure;
+use crate::run_setup::{LatentsFile, RunSetup, RunSpec, SetupError};
+
+/// Denoising steps where nothing says it: the paper's.
+const DEFAULT_STEPS: usize = 50;
+/// Guidance scale where nothing says it: the paper's for DiT.
+const DEFAULT_GUIDANCE: f64 = 4.0;
+
+/// Which model, which images, which sampler.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunFlags {
+    /// Model folder in the diffusers layout.
+    #[arg(long, env = "DFA_MODEL", value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Classes to draw, as indices or names, separated by commas [default: random].
+    #[arg(long, env = "DFA_LABELS", value_name = "LABELS", value_delimiter = ',')]
+    labels: Vec<String>,
+    /// Number of images; the labels are repeated in order [default: one per label].
+    #[arg(short = 'n', long, env = "DFA_N_IMAGES", value_name = "N")]
+    n_images: Option<usize>,
+    /// Start noise, a safetensors tensor (images, channels, height, width).
+    #[arg(long, env = "DFA_LATENTS", value_name = "FILE[:TENSOR]", conflicts_with_all = ["size", "n_images"])]
+    latents: Option<LatentsFile>,
+    /// Image size in pixels [default: the model's].
+    #[arg(long, env = "DFA_SIZE", value_name = "WxH", value_parser = parse_size)]
+    size: Option<(usize, usize)>,
+    /// Denoising steps [default: the plan's, or 50].
+    #[arg(long, env = "DFA_STEPS", value_name = "N")]
+    steps: Option<usize>,
+    /// Sampler: ddim or dpm-solver++ [default: the plan's, or the model folder's].
+    #[arg(long, env = "DFA_SAMPLER", value_name = "NAME")]
+    sampler: Option<SamplerKind>,
+    /// Guidance scale; 1 or less turns guidance off [default: the plan's, or 4].
+    #[arg(long, env = "DFA_GUIDANCE", value_name = "SCALE")]
+    guidance: Option<f64>,
+    /// Seed of the start noise and of random labels.
+    #[arg(long, env = "DFA_SEED", value_name = "SEED", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Half of the residual that wa_rs+asc uses: conditional, or first (as the reference
+    /// does; the same for DiT) [default: the plan's, or conditional].
+    #[arg(long, env = "DFA_RESIDUAL_HALF", value_name = "HALF")]
+    residual_half: Option<ResidualHalf>,
+}
+
+impl RunFlags {
+    /// `FILE[:TENSOR]` as typed.
+    pub(crate) fn latents(&self) -> Option<PathBuf> {
+        let latents = self.latents.as_ref()?;
+        let mut text = latents.path.clone().into_os_string();
+        if let Some(tensor) = &latents.tensor {
+            text.push(":");
+            text.push(tensor);
+        }
+        Some(text.into())
+    }
+
+    /// Loads the run; what the flags leave open comes from `plan`.
+    pub(crate) fn prepare(&self, n_default: usize, plan: Option<&CheckedPlan>) -> Result<RunSetup, Failure> {
+        let fingerprint = plan.and_then(|plan| plan.fingerprint.as_ref());
+        let n_steps = self.steps.or(plan.map(|plan| plan.plan.shape().n_steps));
+        let guidance = self.guidance.or(fingerprint.map(|fingerprint| fingerprint.guidance_scale));
+        let residual_half = self.residual_half.or(fingerprint.map(|fingerprint| fingerprint.residual_half));
+        let spec = RunSpec {
+            model: self.model.clone(),
+            labels: self.labels.clone(),
+            n_images: self.n_images,
+            n_default,
+            latents: self.latents.clone(),
+            size: self.size,
+            n_steps: n_steps.unwrap_or(DEFAULT_STEPS),
+            sampler: self.sampler.or(fingerprint.map(|fingerprint| fingerprint.sampler)),
+            guidance_scale: guidance.unwrap_or(DEFAULT_GUIDANCE),
+            seed: self.seed,
+            residual_half: residual_half.unwrap_or_default(),
+        };
+        RunSetup::prepare(&spec).map_err(|error: SetupError| {
+            if error.is_usage() {
+                Failure::usage(error)
+            } else {
+                Failure::failed(error)
+            }
+        })
+    }
+}
+
+/// The flags that name a plan.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PlanFlags {
+    /// Accept that this field of the plan's fingerprint differs from the run; repeatable.
+    #[arg(long, env = "DFA_ALLOW_MISMATCH", value_name = "FIELD", value_delimiter = ',')]
+    allow_mismatch: Vec<FingerprintField>,
+}
+
+impl PlanFlags {
+    /// Refuses a plan that was not made for this run.
+    pub(crate) fn check(&self, path: &Path, plan: &CheckedPlan, setup: &RunSetup) -> Result<(), Failure> {
+        match &plan.fingerprint {
+            Some(fingerprint) => fingerprint
+                .check(&setup.fingerprint(), &self.allow_mismatch)
+                .map_err(|error| Failure::usage(anyhow::Error::new(error).context(path.display().to_string()))),
+            None => {
+                super::terminal::warn(&format!(
+                    "{} says nothing about the model it was made for (edited by hand or imported); using it unchecked",
+                    path.display()
+                ));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Reads a plan file.
+pub(crate) fn read_plan(path: &Path) -> Result<CheckedPlan, Failure> {
+    let context = || format!("plan {}", path.display());
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::failed(anyhow::Error::new(error).context(context())))?;
+    CheckedPlan::parse(&text).map_err(|error| Failure::failed(anyhow::Error::new(error).context(context())))
+}
+
+impl FromStr for LatentsFile {
+    type Err = std::convert::Infallible;
+
+    /// `FILE` or `FILE:TENSOR`; a file that exists under the whole name wins.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text.rsplit_once(':') {
+            Some((path, tensor)) if !Path::new(text).exists() => Self {
+                path: path.into(),
+                tensor: Some(tensor.to_owned()),
+            },
+            _ => Self {
+                path: text.into(),
+                tensor: None,
+            },
+        })
+    }
+}
+
+/// `WxH`, for example `64x64`.
+fn parse_size(text: &str) -> Result<(usize, usize), String> {
+    let sides = text.split_once(['x', 'X', '×']);
+    let parsed = sides.and_then(|(width, height)| Some((width.trim().parse().ok()?, height.trim().parse().ok()?)));
+    parsed.ok_or_else(|| "a size is written WIDTHxHEIGHT, for example 256x256".into())
+}
+
+/// Makes the folder that a file will be written to.
+pub(crate) fn ensure_parent(path: &Path) -> Result<(), Failure> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => ensure_folder(folder),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a folder.
+pub(crate) fn ensure_folder(folder: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        Failure::failed(anyhow::Error::new(error).context(format!("cannot make the folder {}", folder.display())))
+    })
+}

@@ -1,0 +1,160 @@
+//! 4 · The same images raw and compressed: how alike they are, what both took, and the
+//! report that says so.
+//!
+//! Batches alternate, raw then compressed, so that a busy machine slows both alike.
+//! Similarity is measured on the 8-bit pictures that people see, values in [0, 1].
+
+use dfa_core::cost::PlanCost;
+use dfa_core::liveness::peak_cache_bytes;
+use dfa_core::metric::image::{Image, ImageError, ImageShape, Layout};
+use dfa_core::metric::psnr::{mse, psnr};
+use dfa_core::metric::ssim::{Border, ssim};
+use dfa_core::wire::report::{
+    ImageMetrics, REPORT_FORMAT, REPORT_VERSION, Report, ReportCache, ReportCost, ReportModel, ReportPlan,
+    ReportSettings, RunTiming, StrategyShare, Timings,
+};
+use dfa_core::wire::{CheckedPlan, plan_hash};
+
+use crate::generate::RunError;
+use crate::image_batch::{BatchCollector, ImageBatches, ImageRun};
+use crate::observer::Observer;
+use crate::picture::{Picture, PictureError};
+use crate::run_setup::{RunSetup, tool_version};
+
+/// Why two runs could not be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// A run failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// There are no pictures to compare.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// The pictures cannot be measured (for example smaller than SSIM's window).
+    #[error(transparent)]
+    Metric(#[from] ImageError),
+}
+
+/// Both runs, their pictures and the report.
+pub struct Comparison {
+    /// Pictures without compression.
+    pub raw: Vec<Picture>,
+    /// Pictures by the plan.
+    pub compressed: Vec<Picture>,
+    /// All numbers.
+    pub report: Report,
+}
+
+/// Generates every image of `setup` twice and compares.
+///
+/// # Errors
+/// [`CompareError`].
+pub fn compare(
+    setup: &RunSetup,
+    plan: &CheckedPlan,
+    plan_file: Option<String>,
+    batch_size: usize,
+    observer: &mut dyn Observer,
+) -> Result<Comparison, CompareError> {
+    let batches = ImageBatches { setup, batch_size };
+    let mut raw = BatchCollector::default();
+    let mut compressed = BatchCollector::default();
+    for first in batches.starts() {
+        batches.run_one(first, None, &mut raw, observer)?;
+        batches.run_one(first, Some(&plan.plan), &mut compressed, observer)?;
+    }
+    let (raw, compressed) = (raw.finish()?, compressed.finish()?);
+    let pictures = (raw.pictures()?, compressed.pictures()?);
+    let images = pictures.0.iter().zip(&pictures.1).enumerate().map(|(index, (raw, compressed))| {
+        let label = setup.folder.class_names.name(setup.labels[index]);
+        image_metrics(index, label, raw, compressed)
+    });
+    let images = images.collect::<Result<_, _>>()?;
+    let n_in_batch = batch_size.max(1).min(setup.labels.len());
+    let cache = ReportCache {
+        predicted_peak_bytes: peak_cache_bytes(&plan.plan, setup.cache_shape(n_in_batch)).bytes,
+        measured_peak_bytes: Some(compressed.peak_cache_bytes),
+    };
+    let report = Report {
+        format: REPORT_FORMAT.into(),
+        version: REPORT_VERSION,
+        tool_version: tool_version(),
+        model: report_model(setup),
+        plan: report_plan(plan, plan_file),
+        settings: report_settings(setup),
+        cost: ReportCost::of(&PlanCost::of(&plan.plan, setup.layer_shape(), setup.guidance.is_on())),
+        timings: Timings {
+            raw: timing(&raw),
+            compressed: timing(&compressed),
+        },
+        cache,
+        images,
+    };
+    let (raw, compressed) = pictures;
+    Ok(Comparison {
+        raw,
+        compressed,
+        report,
+    })
+}
+
+/// How alike two pictures are.
+fn image_metrics(index: usize, label: String, raw: &Picture, compressed: &Picture) -> Result<ImageMetrics, ImageError> {
+    let shape = ImageShape {
+        width: raw.width(),
+        height: raw.height(),
+        channels: 3,
+        layout: Layout::Interleaved,
+    };
+    let (raw, compressed) = (raw.values(), compressed.values());
+    let (raw, compressed) = (Image::new(shape, &raw)?, Image::new(shape, &compressed)?);
+    let psnr_db = psnr(&raw, &compressed, 1.0)?;
+    Ok(ImageMetrics {
+        index,
+        label,
+        mse: mse(&raw, &compressed)?,
+        psnr_db: psnr_db.is_finite().then_some(psnr_db),
+        ssim: ssim(&raw, &compressed, 1.0, Border::Inside)?,
+    })
+}
+
+fn report_model(setup: &RunSetup) -> ReportModel {
+    ReportModel {
+        model_id: setup.folder.model_id.clone(),
+        weights_sha256: setup.identity.weights_sha256,
+        n_blocks: setup.geometry().n_blocks,
+        n_tokens: setup.n_tokens(),
+        width: setup.geometry().width(),
+    }
+}
+
+fn report_plan(plan: &CheckedPlan, file: Option<String>) -> ReportPlan {
+    // An edited plan's search describes the plan it was edited from.
+    let search = plan.search.as_ref().filter(|_| plan.edited_from.is_none());
+    ReportPlan {
+        plan_hash: plan_hash(&plan.plan),
+        file,
+        threshold: search.map(|search| search.record.settings().threshold.value()),
+        loss: search.map(|search| search.loss.to_string()),
+        window: plan.plan.window().into(),
+        strategies: StrategyShare::all_of(&plan.plan),
+    }
+}
+
+fn report_settings(setup: &RunSetup) -> ReportSettings {
+    ReportSettings {
+        n_steps: setup.sampler.n_steps(),
+        sampler: setup.sampler_kind,
+        guidance_scale: setup.guidance.scale(),
+        seed: setup.seed,
+        dtype: "f32".into(),
+        n_threads: rayon::current_num_threads(),
+    }
+}
+
+fn timing(run: &ImageRun) -> RunTiming {
+    RunTiming {
+        total_secs: run.total_secs,
+        attention_secs: run.attention_secs,
+    }
+}

@@ -1,0 +1,112 @@
+//! Classifier-free guidance (Ho & Salimans 2022): the transformer sees each image twice,
+//! `[cond; uncond]`, and the two outputs are extrapolated.
+
+use candle_core::{Result, Tensor};
+
+/// Largest guidance scale accepted: far above any that makes a picture.
+const MAX_SCALE: f64 = 1000.0;
+
+/// The guidance scale s; guidance is on above 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Guidance(f64);
+
+/// A guidance scale that makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("guidance scale {found} is not usable: give a number from 0 to {MAX_SCALE} (1 or less turns guidance off)")]
+pub struct BadGuidance {
+    /// What was given.
+    pub found: f64,
+}
+
+impl Guidance {
+    /// Checks a scale.
+    ///
+    /// # Errors
+    /// [`BadGuidance`] unless it is from 0 to 1000.
+    pub fn new(scale: f64) -> std::result::Result<Self, BadGuidance> {
+        if (0.0..=MAX_SCALE).contains(&scale) {
+            Ok(Self(scale))
+        } else {
+            Err(BadGuidance { found: scale })
+        }
+    }
+
+    /// s.
+    pub fn scale(self) -> f64 {
+        self.0
+    }
+
+    /// Whether there are two branches.
+    pub fn is_on(self) -> bool {
+        self.0 > 1.0
+    }
+
+    /// Branches in a batch: 2 with guidance, else 1.
+    pub fn n_branches(self) -> usize {
+        if self.is_on() { 2 } else { 1 }
+    }
+
+    /// Labels of a batch: the images' own, then the null class for each.
+    pub fn labels_of_branches(self, labels: &[u32], null_class: u32) -> Vec<u32> {
+        let mut both = labels.to_vec();
+        if self.is_on() {
+            both.resize(2 * labels.len(), null_class);
+        }
+        both
+    }
+
+    /// Latent (B, C, h, w) → model input, (2B, C, h, w) with guidance.
+    ///
+    /// # Errors
+    /// If the tensor operation fails.
+    pub fn batch_of_branches(self, latent: &Tensor) -> Result<Tensor> {
+        if self.is_on() {
+            Tensor::cat(&[latent, latent], 0)
+        } else {
+            Ok(latent.clone())
+        }
+    }
+
+    /// Model output (N, C_out, h, w) → guided output (B, C, h, w):
+    /// `uncond + s (cond - uncond)` on the first C channels; a learned variance is dropped.
+    ///
+    /// # Errors
+    /// If the batch does not hold two branches.
+    pub fn combine(self, output: &Tensor, n_channels: usize) -> Result<Tensor> {
+        let output = output.narrow(1, 0, n_channels)?;
+        if !self.is_on() {
+            return output.contiguous();
+        }
+        let n = output.dim(0)? / 2;
+        let cond = output.narrow(0, 0, n)?;
+        let uncond = output.narrow(0, n, n)?;
+        (&uncond + ((&cond - &uncond)? * self.0)?)?.contiguous()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn bad_scales_are_refused() {
+        let check = |scale, expected| assert_eq!(Guidance::new(scale).is_ok(), expected, "{scale}");
+        check(4.0, true);
+        check(1.0, true);
+        check(0.0, true);
+        check(-1.0, false);
+        check(f64::NAN, false);
+        check(f64::INFINITY, false);
+        check(1e9, false);
+    }
+
+    #[test]
+    fn guidance_extrapolates_the_first_channels() {
+        let output = Tensor::new(&[1f32, 9.0, 3.0, 9.0], &Device::Cpu).unwrap();
+        let output = output.reshape((2, 2, 1, 1)).unwrap();
+        let guided = Guidance::new(4.0).unwrap().combine(&output, 1).unwrap();
+        // cond 1, uncond 3: 3 + 4 (1 - 3)
+        assert_eq!(guided.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [-5.0]);
+    }
+}

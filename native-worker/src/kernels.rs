@@ -1,0 +1,17 @@
+//! The CPU kernels: plain functions over `f32` slices, and the candle custom ops that
+//! wrap them. A model calls only the functions of [`ops`], so a kernel can be replaced
+//! without touching a model.
+//!
+//! - [`isa`]: which instruction set a kernel is compiled for, chosen at run time.
+//! - [`attention`]: full and window attention; a plain reference and a tiled kernel.
+//! - [`elementwise`]: GELU, layer norm with modulation, gated skip connection.
+//! - [`linear`]: matrix multiply with bias.
+//! - [`ops`]: all of these on tensors.
+//!
+//! This folder is the only place of the project where `unsafe` is allowed.
+
+pub mod attention;
+pub mod elementwise;
+pub mod isa;
+pub mod linear;
+pub mod ops;

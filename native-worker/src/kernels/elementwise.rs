@@ -1,0 +1,155 @@
+//! GELU, layer norm with modulation, gated skip connection: each one pass over memory,
+//! in parallel over rows.
+
+use rayon::prelude::*;
+
+use super::isa::{Isa, Lanes, for_each_isa};
+
+/// Elements per parallel task: large enough to pay for the hand-over.
+const CHUNK: usize = 16 * 1024;
+
+/// GELU, tanh form, in place: `0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
+pub fn gelu_tanh(isa: Isa, values: &mut [f32]) {
+    values
+        .par_chunks_mut(CHUNK)
+        .for_each(|chunk| gelu_rows(isa, chunk));
+}
+
+for_each_isa! {
+    pub(crate) fn gelu_rows(values: &mut [f32]) = gelu_body;
+}
+
+#[inline(always)]
+fn gelu_body<L: Lanes>(values: &mut [f32]) {
+    // 0.5 (1 + tanh(u)) = 1 / (1 + e^(-2u)) = 1 / (1 + 2^(-2u log2 e))
+    const SLOPE: f32 = -2.0 * 0.797_884_6 * std::f32::consts::LOG2_E;
+    for x in values {
+        let cubic = L::mul_add(0.044_715 * *x * *x, *x, *x);
+        *x /= 1.0 + exp2::<L>(SLOPE * cubic);
+    }
+}
+
+/// 2^x to about 2 units in the last place; 0 below 2^-126, saturating above 2^127.
+#[inline(always)]
+pub(crate) fn exp2<L: Lanes>(x: f32) -> f32 {
+    /// 1.5 · 2²³: adding it rounds to an integer in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    let clamped = x.clamp(-126.0, 127.0);
+    let shifted = clamped + ROUND;
+    let fraction = clamped - (shifted - ROUND);
+    // 2^f on [-0.5, 0.5]: 1 + f·g(f), g interpolated at the 6 Chebyshev nodes.
+    let mut sum = 1.545_316_3e-4;
+    for coefficient in [
+        1.339_086_3e-3,
+        9.618_083e-3,
+        5.550_357e-2,
+        2.402_265_1e-1,
+        6.931_472e-1,
+        1.0,
+    ] {
+        sum = L::mul_add(sum, fraction, coefficient);
+    }
+    let exponent = shifted.to_bits().wrapping_sub(ROUND.to_bits());
+    let scale = f32::from_bits(exponent.wrapping_add(127) << 23);
+    if x < -126.0 { 0.0 } else { sum * scale }
+}
+
+/// Layer norm without affine, then `x (1 + scale) + shift` per image.
+///
+/// `values`: (N, T, D); `shift`, `scale`: (N, D); written to `out`: (N, T, D).
+pub fn layer_norm_modulate(isa: Isa, values: &[f32], modulation: Modulation<'_>, out: &mut [f32]) {
+    let Modulation {
+        shift,
+        scale,
+        width,
+        n_tokens,
+        eps,
+    } = modulation;
+    let rows = out.par_chunks_mut(width).zip(values.par_chunks(width));
+    rows.enumerate().for_each(|(row, (out, values))| {
+        let image = row / n_tokens * width;
+        let shift = &shift[image..image + width];
+        let scale = &scale[image..image + width];
+        normalise_row(isa, values, shift, scale, eps, out);
+    });
+}
+
+/// Arguments of [`layer_norm_modulate`].
+#[derive(Clone, Copy, Debug)]
+pub struct Modulation<'a> {
+    /// (N, D).
+    pub shift: &'a [f32],
+    /// (N, D).
+    pub scale: &'a [f32],
+    /// D.
+    pub width: usize,
+    /// T.
+    pub n_tokens: usize,
+    /// Added to the variance.
+    pub eps: f32,
+}
+
+for_each_isa! {
+    pub(crate) fn normalise_row(
+        values: &[f32],
+        shift: &[f32],
+        scale: &[f32],
+        eps: f32,
+        out: &mut [f32],
+    ) = normalise_body;
+}
+
+#[inline(always)]
+fn normalise_body<L: Lanes>(
+    values: &[f32],
+    shift: &[f32],
+    scale: &[f32],
+    eps: f32,
+    out: &mut [f32],
+) {
+    let width = values.len() as f32;
+    let mean = sum_of(values, |x| x) / width;
+    let variance = sum_of(values, |x| (x - mean) * (x - mean)) / width;
+    let inverse = 1.0 / (variance + eps).sqrt();
+    for (((out, x), shift), scale) in out.iter_mut().zip(values).zip(shift).zip(scale) {
+        *out = L::mul_add((x - mean) * inverse, 1.0 + scale, *shift);
+    }
+}
+
+/// Sum in sixteen independent partial sums, which the compiler can vectorise and which
+/// also round less than one running sum.
+#[inline(always)]
+fn sum_of(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
+    let mut partial = [0f32; 16];
+    let chunks = values.chunks_exact(16);
+    let rest: f32 = chunks.remainder().iter().map(|&x| term(x)).sum();
+    for chunk in chunks {
+        for (sum, &x) in partial.iter_mut().zip(chunk) {
+            *sum += term(x);
+        }
+    }
+    partial.iter().sum::<f32>() + rest
+}
+
+/// Skip connection with a gate per image: `skip + gate · y`.
+///
+/// `skip`, `y`, `out`: (N, T, D); `gate`: (N, D), `n_tokens`: T.
+pub fn gated_skip(
+    skip: &[f32],
+    gate: &[f32],
+    y: &[f32],
+    (n_tokens, width): (usize, usize),
+    out: &mut [f32],
+) {
+    let image = n_tokens * width;
+    let rows = out.par_chunks_mut(width).enumerate();
+    rows.for_each(|(row, out)| {
+        let start = row * width;
+        let gate = &gate[start / image * width..][..width];
+        let skip = &skip[start..start + width];
+        let y = &y[start..start + width];
+        for (((out, skip), gate), y) in out.iter_mut().zip(skip).zip(gate).zip(y) {
+            *out = skip + gate * y;
+        }
+    });
+}

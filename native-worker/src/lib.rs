@@ -1,0 +1,34 @@
+//! The engine of DiTFastAttn: opens a model folder, finds a compression plan by
+//! calibration, generates with it, and compares.
+//!
+//! ```text
+//! model folder ──► calibrate ──► plan ──► generate ──► compare ──► report
+//! ```
+//!
+//! Read in this order:
+//! 1. [`model_folder`]: what a folder holds, checked; [`run_setup`]: a run made ready.
+//! 2. [`calibrate`]: Algorithm 1 with real forward passes.
+//! 3. [`generate`]: the denoising loop, raw or by a plan; [`image_batch`]: many images.
+//! 4. [`compare`]: raw beside compressed, with [`picture`] and [`report_html`].
+//! 5. [`attention`]: executes one strategy for one layer.
+//! 6. [`model`], [`kernels`]: the networks, and the CPU kernels below them.
+//! 7. [`diffusion`]: samplers, guidance, noise.
+//! 8. [`observer`]: progress and cancellation; [`whole_file`]: files are whole or absent.
+//!
+//! [`cli`] is the command line `dfa` over these.
+
+pub mod attention;
+pub mod calibrate;
+pub mod cli;
+pub mod compare;
+pub mod diffusion;
+pub mod generate;
+pub mod image_batch;
+pub mod kernels;
+pub mod model;
+pub mod model_folder;
+pub mod observer;
+pub mod picture;
+pub mod report_html;
+pub mod run_setup;
+pub mod whole_file;

@@ -1,0 +1,84 @@
+//! From latent to tokens and back, fixed 2-D positions, timestep features. All as
+//! diffusers computes them for DiT.
+
+use candle_core::{Device, Result, Tensor};
+
+use super::LatentSize;
+
+/// Latent (N, C, h·p, w·p) → patches (N, h·w, C·p·p), tokens row-major.
+///
+/// Each patch is flattened as (C, p, p), the order of a convolution's weight.
+pub fn patchify(latent: &Tensor, patch: usize) -> Result<Tensor> {
+    let (n, c, height, width) = latent.dims4()?;
+    let (h, w) = (height / patch, width / patch);
+    latent
+        .reshape(&[n, c, h, patch, w, patch][..])?
+        .permute(&[0, 2, 4, 1, 3, 5][..])?
+        .contiguous()?
+        .reshape((n, h * w, c * patch * patch))
+}
+
+/// Patches (N, h·w, p·p·C) → (N, C, h·p, w·p).
+///
+/// Each patch is flattened as (p, p, C), the order of DiT's last layer (`nhwpqc->nchpwq`).
+pub fn unpatchify(patches: &Tensor, patch: usize, size: LatentSize) -> Result<Tensor> {
+    let (n, _, values) = patches.dims3()?;
+    let (h, w) = (size.height / patch, size.width / patch);
+    let c = values / (patch * patch);
+    patches
+        .reshape(&[n, h, w, patch, patch, c][..])?
+        .permute(&[0, 5, 1, 3, 2, 4][..])?
+        .contiguous()?
+        .reshape((n, c, size.height, size.width))
+}
+
+/// A grid of tokens and the grid that positions are scaled to.
+#[derive(Clone, Copy, Debug)]
+pub struct PositionGrid {
+    /// Rows of tokens.
+    pub rows: usize,
+    /// Columns of tokens.
+    pub columns: usize,
+    /// Side of the grid the model was trained on.
+    pub base: usize,
+}
+
+/// Fixed 2-D sine-cosine positions, (1, rows·columns, width).
+///
+/// The first half of a token's vector encodes its column, the second half its row, each
+/// as `[sin(p ω_k), cos(p ω_k)]` with `ω_k = 10000^(-k / (width/4))`, in f64.
+pub fn sincos_positions(width: usize, grid: PositionGrid) -> Result<Tensor> {
+    let quarter = width / 4;
+    let frequencies: Vec<f64> = (0..quarter)
+        .map(|k| libm::pow(10000.0, -(k as f64) / quarter as f64))
+        .collect();
+    // The multiplication order is that of numpy's `arange(n) / (n / base)`.
+    let coordinate = |idx: usize, side: usize| idx as f64 / (side as f64 / grid.base as f64);
+    let mut table = Vec::with_capacity(grid.rows * grid.columns * width);
+    for row in 0..grid.rows {
+        for column in 0..grid.columns {
+            for position in [coordinate(column, grid.columns), coordinate(row, grid.rows)] {
+                table.extend(frequencies.iter().map(|f| libm::sin(position * f) as f32));
+                table.extend(frequencies.iter().map(|f| libm::cos(position * f) as f32));
+            }
+        }
+    }
+    Tensor::from_vec(table, (1, grid.rows * grid.columns, width), &Device::Cpu)
+}
+
+/// Features of a timestep, (1, size): `[cos(t ω_k), sin(t ω_k)]` with
+/// `ω_k = 10000^(-k / (size/2 - shift))`; `shift` is 1 in diffusers' DiT.
+pub fn timestep_features(timestep: u32, size: usize, shift: f64) -> Result<Tensor> {
+    let half = size / 2;
+    // f32 as in diffusers, whose rounding of large arguments we must share.
+    let scale = -libm::log(10000.0) as f32;
+    let angles: Vec<f32> = (0..half)
+        .map(|k| {
+            let exponent = scale * k as f32 / (half as f64 - shift) as f32;
+            timestep as f32 * libm::expf(exponent)
+        })
+        .collect();
+    let cosines = angles.iter().map(|&angle| libm::cosf(angle));
+    let sines = angles.iter().map(|&angle| libm::sinf(angle));
+    Tensor::from_vec(cosines.chain(sines).collect(), (1, size), &Device::Cpu)
+}

@@ -1,0 +1,65 @@
+//! How a long run tells what it does and learns that it should stop.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dfa_core::search::CellRecord;
+use dfa_core::{Block, Step};
+
+/// Something that happened in a run.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A denoising step begins.
+    StepStarted {
+        /// Which.
+        step: Step,
+        /// Of how many.
+        n_steps: usize,
+    },
+    /// Calibration decided one cell.
+    Decided {
+        /// Step of the cell.
+        step: Step,
+        /// Block of the cell.
+        block: Block,
+        /// Losses and choice.
+        record: &'a CellRecord,
+    },
+    /// A denoising step is done; its state is saved if it is saved at all.
+    StepDone {
+        /// Which.
+        step: Step,
+        /// Of how many.
+        n_steps: usize,
+    },
+}
+
+/// Watches a run.
+pub trait Observer {
+    /// Called from the thread that computes; must return quickly.
+    fn event(&mut self, event: Event<'_>);
+
+    /// Asked at every step and every candidate; `true` ends the run with an error.
+    fn is_cancelled(&self) -> bool;
+}
+
+/// Watches nothing and never cancels.
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn event(&mut self, _: Event<'_>) {}
+
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Watches nothing, stops when the flag is set.
+pub struct StopFlag<'a>(pub &'a AtomicBool);
+
+impl Observer for StopFlag<'_> {
+    fn event(&mut self, _: Event<'_>) {}
+
+    fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,224 @@
+//! Calibration with real forward passes: against the PyTorch oracle, against the plain
+//! search, and across a kill.
+
+use dfa_core::metric::LossKind;
+use dfa_core::search::{SearchMode, SearchSettings, Threshold, default_candidates};
+use dfa_core::{Block, Step, Strategy, Window};
+use dfa_native_worker::calibrate::{
+    self, CalibrateError, CalibrateRequest, Calibration, Checkpoint, CheckpointError, Saving,
+};
+use dfa_native_worker::generate::{RunError, generate};
+use dfa_native_worker::observer::{Event, Observer, Unobserved};
+use dfa_tests::closeness::relative_l2;
+use dfa_tests::engine::TestRun;
+use dfa_tests::fixtures::{json, tensors, values};
+use serde_json::Value;
+
+fn request(loss: LossKind, threshold: f64, mode: SearchMode, window: Window) -> CalibrateRequest {
+    CalibrateRequest {
+        search: SearchSettings {
+            threshold: Threshold::new(threshold).unwrap(),
+            candidates: default_candidates(true),
+            mode,
+        },
+        loss,
+        window,
+    }
+}
+
+fn calibrated(run: &TestRun, request: &CalibrateRequest, seed: u64) -> Calibration {
+    calibrate::calibrate(&run.denoiser(), request, &run.noise(seed), None, &mut Unobserved).unwrap()
+}
+
+/// Plan, losses and final latents of a straightforward PyTorch program on the same weights.
+fn check_against_oracle(name: &str, open: fn(usize, f64, &[u32]) -> TestRun) {
+    let oracle = json(&format!("oracle/{name}.json"));
+    let arrays = tensors(&format!("oracle/{name}.safetensors"));
+    let labels: Vec<u32> = ints(&oracle["labels"]).iter().map(|&label| label as u32).collect();
+    let run = open(
+        oracle["n_steps"].as_u64().unwrap() as usize,
+        oracle["guidance_scale"].as_f64().unwrap(),
+        &labels,
+    );
+    let timesteps: Vec<u64> = run.sampler.timesteps().iter().map(|&t| u64::from(t)).collect();
+    assert_eq!(timesteps, ints(&oracle["timesteps"]));
+
+    let raw = generate(&run.denoiser(), None, &arrays["start"], &mut Unobserved).unwrap();
+    let error = relative_l2(&values(&arrays["raw_final"]), &values(&raw.latent));
+    assert!(error < 1e-4, "{name}, raw latents: {error}");
+
+    for case in oracle["runs"].as_array().unwrap() {
+        let case_name = case["name"].as_str().unwrap();
+        let loss: LossKind = case["loss"].as_str().unwrap().parse().unwrap();
+        let threshold = case["threshold"].as_f64().unwrap();
+        let window = Window::eighth_of(run.n_tokens());
+        let request = request(loss, threshold, SearchMode::Exact, window);
+        let found = calibrate::calibrate(&run.denoiser(), &request, &arrays["start"], None, &mut Unobserved).unwrap();
+        check_losses(&format!("{name} {case_name}"), case, &found);
+        check_plan(&format!("{name} {case_name}"), case, &found);
+        let expected = values(&arrays[&format!("{case_name}.final")]);
+        let error = relative_l2(&expected, &values(&found.latent));
+        assert!(error < 1e-3, "{name} {case_name}, calibrated latents: {error}");
+        let made = generate(&run.denoiser(), Some(&found.plan), &arrays["start"], &mut Unobserved).unwrap();
+        let error = relative_l2(&expected, &values(&made.latent));
+        assert!(error < 1e-3, "{name} {case_name}, generated latents: {error}");
+    }
+}
+
+fn ints(array: &Value) -> Vec<u64> {
+    array.as_array().unwrap().iter().map(|value| value.as_u64().unwrap()).collect()
+}
+
+fn check_losses(name: &str, case: &Value, found: &Calibration) {
+    let expected = case["losses"].as_array().unwrap();
+    assert_eq!(found.record.n_measured(), expected.len(), "{name}: number of losses");
+    for measured in expected {
+        let at = |key: &str| measured[key].as_u64().unwrap() as usize;
+        let (step, block) = (Step(at("step")), Block(at("block")));
+        let candidate: Strategy = measured["candidate"].as_str().unwrap().parse().unwrap();
+        let cell = found.record.cell(step, block).unwrap();
+        let loss = cell.loss_of(candidate).unwrap_or_else(|| panic!("{name}: {step}, {block}, {candidate} not tried"));
+        let wanted = measured["loss"].as_f64().unwrap();
+        let error = (f64::from(loss) - wanted).abs() / wanted.max(1e-6);
+        assert!(error < 2e-3, "{name}: {step}, {block}, {candidate}: {loss} should be {wanted}");
+    }
+}
+
+fn check_plan(name: &str, case: &Value, found: &Calibration) {
+    for (step, row) in case["plan"].as_array().unwrap().iter().enumerate() {
+        let expected: Vec<&str> = row.as_array().unwrap().iter().map(|cell| cell.as_str().unwrap()).collect();
+        let row: Vec<&str> = found.plan.row(Step(step)).iter().map(|strategy| strategy.as_str()).collect();
+        assert_eq!(row, expected, "{name}: step {step}");
+    }
+}
+
+#[test]
+fn the_tiny_models_plans_equal_the_oracles() {
+    check_against_oracle("tiny", TestRun::tiny);
+}
+
+#[test]
+fn the_shipped_models_plans_equal_the_oracles() {
+    check_against_oracle("shipped", TestRun::shipped);
+}
+
+#[test]
+fn the_prefix_search_gives_the_plain_searchs_plan_and_losses() {
+    let run = TestRun::tiny(6, 4.0, &[1, 2, 3]);
+    for mode in SearchMode::ALL {
+        let request = request(LossKind::Relative, 0.12, mode, Window::eighth_of(run.n_tokens()));
+        let plain = calibrate::calibrate_plainly(&run.denoiser(), &request, &run.noise(5)).unwrap();
+        let prefix = calibrated(&run, &request, 5);
+        assert_eq!(plain.record, prefix.record, "{mode:?}: every loss, bit for bit");
+        assert_eq!(plain.plan, prefix.plan);
+        assert_eq!(values(&plain.latent), values(&prefix.latent));
+        let plan = &prefix.plan;
+        assert!(Strategy::CANDIDATES.iter().filter(|&&s| plan.count(s) > 0).count() >= 2, "{plan:?}");
+
+        // Evaluations: M for step 0; then M for O and M for the real run, M per candidate.
+        let (m, later) = (3u64, 5u64);
+        let tried = plain.record.n_measured() as u64;
+        assert_eq!(plain.n_block_evaluations, m + later * 2 * m + tried * m);
+        // With the prefix: M - i per candidate, one for each cell that stays full.
+        let of_candidates: u64 = plain
+            .record
+            .shape()
+            .cells()
+            .map(|(step, block)| {
+                let cell = plain.record.cell(step, block).unwrap();
+                cell.measured.len() as u64 * (m - block.0 as u64)
+            })
+            .sum();
+        let full_later = (plan.count(Strategy::Full) as u64) - m;
+        assert_eq!(prefix.n_block_evaluations, m + later * m + of_candidates + full_later);
+        assert!(prefix.n_block_evaluations < plain.n_block_evaluations);
+    }
+}
+
+#[test]
+fn record_all_chooses_what_exact_chooses() {
+    let run = TestRun::tiny(5, 4.0, &[1, 2]);
+    let window = Window::eighth_of(run.n_tokens());
+    let exact = calibrated(&run, &request(LossKind::Relative, 0.1, SearchMode::Exact, window), 6);
+    let all = calibrated(&run, &request(LossKind::Relative, 0.1, SearchMode::RecordAll, window), 6);
+    assert_eq!(exact.plan, all.plan);
+    assert_eq!(all.record.n_measured(), 4 * 3 * 4);
+}
+
+#[test]
+fn threshold_zero_keeps_everything_full() {
+    let run = TestRun::tiny(4, 4.0, &[1]);
+    let request = request(LossKind::Relative, 0.0, SearchMode::Exact, Window::symmetric(4));
+    let found = calibrated(&run, &request, 7);
+    assert_eq!(found.plan.count(Strategy::Full), 12);
+}
+
+#[test]
+fn every_accepted_loss_is_under_its_budget() {
+    let run = TestRun::tiny(6, 4.0, &[1, 2]);
+    let request = request(LossKind::RelativeSigned, 0.3, SearchMode::Exact, Window::symmetric(4));
+    let found = calibrated(&run, &request, 8);
+    let mut accepted = 0;
+    for (step, block, strategy) in found.plan.cells().filter(|(step, ..)| step.0 > 0) {
+        if strategy != Strategy::Full {
+            let loss = found.record.cell(step, block).unwrap().loss_of(strategy).unwrap();
+            assert!(f64::from(loss) < request.search.threshold.block_budget(block, 3));
+            accepted += 1;
+        }
+    }
+    assert!(accepted > 0);
+}
+
+/// Cancels after a number of finished steps, as a kill would.
+struct StopAfter(usize);
+
+impl Observer for StopAfter {
+    fn event(&mut self, event: Event<'_>) {
+        if let Event::StepDone { .. } = event {
+            self.0 = self.0.saturating_sub(1);
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+#[test]
+fn a_stopped_calibration_goes_on_to_the_identical_plan() {
+    // DPM-Solver++ remembers an earlier prediction, so the shipped model it is.
+    let run = TestRun::shipped(6, 3.0, &[1]);
+    let window = Window::eighth_of(run.n_tokens());
+    let request = request(LossKind::Relative, 0.15, SearchMode::Exact, window);
+    let whole = calibrated(&run, &request, 9);
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plan.json.state");
+    let settings = [("seed".to_owned(), "9".to_owned())].into();
+    let saving = |resume| Saving {
+        path: &path,
+        settings: &settings,
+        resume,
+    };
+    let go = |resume, observer: &mut dyn Observer| {
+        let saving = saving(resume);
+        calibrate::calibrate(&run.denoiser(), &request, &run.noise(9), Some(&saving), observer)
+    };
+    let stopped = go(false, &mut StopAfter(3));
+    assert!(matches!(stopped, Err(CalibrateError::Run(RunError::Cancelled))));
+    assert_eq!(Checkpoint::load(&path, &settings).unwrap().record.shape().n_steps, 3);
+    let resumed = go(true, &mut Unobserved).unwrap();
+    assert_eq!(resumed.record, whole.record);
+    assert_eq!(values(&resumed.latent), values(&whole.latent));
+    assert!(resumed.n_block_evaluations < whole.n_block_evaluations);
+
+    let other = [("seed".to_owned(), "10".to_owned())].into();
+    let Err(error) = Checkpoint::load(&path, &other) else {
+        panic!("other settings must be refused");
+    };
+    assert!(error.to_string().contains("seed: saved 9, now 10"), "{error}");
+    std::fs::write(&path, b"not a state").unwrap();
+    assert!(matches!(Checkpoint::load(&path, &settings), Err(CheckpointError::Broken { .. })));
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(Checkpoint::load(&path, &settings), Err(CheckpointError::Nothing(_))));
+}

@@ -1,0 +1,87 @@
+//! DiT against diffusers' `DiTTransformer2DModel` on the same weights.
+
+use candle_core::{DType, IndexOp, Tensor};
+use dfa_core::{Block, Strategy, Window};
+use dfa_native_worker::attention::{LayerCache, LayerCall, SelfAttention};
+use dfa_native_worker::model::{StepInput, Transformer};
+use dfa_tests::closeness::relative_l2;
+use dfa_tests::engine::TestRun;
+use dfa_tests::fixtures::{tensors, values};
+
+/// Relative L2, f32 against f32. Most of it comes from the timestep features: the last bit
+/// of `exp` in the frequencies is worth 6e-5 rad at timestep 999.
+const TOLERANCE: f64 = 5e-5;
+
+/// A forward pass with full attention everywhere; also the hidden state after each block.
+fn forward(model: &dyn Transformer, latent: &Tensor, input: &StepInput) -> (Tensor, Vec<Tensor>) {
+    let mut hidden = model.embed(latent, input).unwrap();
+    let mut states = Vec::new();
+    for block in 0..model.geometry().n_blocks {
+        let cache = LayerCache::default();
+        let call = LayerCall {
+            strategy: Strategy::Full,
+            window: Window::symmetric(0),
+            guided: false,
+            makes_residual: false,
+            cache: &cache,
+        };
+        let mut attend = |layer: &SelfAttention, x: &Tensor| Ok(layer.execute(x, call)?.output);
+        hidden = model.block(Block(block), &hidden, input, &mut attend).unwrap();
+        states.push(hidden.clone());
+    }
+    (model.output(&hidden, input).unwrap(), states)
+}
+
+/// The fixture has another timestep for every image; ours are one per batch.
+fn check_against(run: &TestRun, fixture: &str) {
+    let golden = tensors(fixture);
+    let ints = |name: &str| golden[name].to_dtype(DType::I64).unwrap().to_vec1::<i64>().unwrap();
+    let (labels, timesteps) = (ints("labels"), ints("timesteps"));
+    for image in 0..labels.len() {
+        let input = StepInput {
+            timestep: timesteps[image] as u32,
+            labels: vec![labels[image] as u32],
+            size: run.size(),
+        };
+        let of_image = |name: &str| values(&golden[name].i(image..=image).unwrap());
+        let latent = golden["latents"].i(image..=image).unwrap();
+        let (output, states) = forward(&run.model, &latent, &input);
+        for (block, state) in states.iter().enumerate() {
+            let name = format!("hidden.{block}");
+            if golden.contains_key(&name) {
+                let error = relative_l2(&of_image(&name), &values(state));
+                assert!(error < TOLERANCE, "image {image}, block {block}: {error}");
+            }
+        }
+        let error = relative_l2(&of_image("output"), &values(&output));
+        assert!(error < TOLERANCE, "image {image}, output: {error}");
+    }
+}
+
+#[test]
+fn the_tiny_model_equals_diffusers() {
+    check_against(&TestRun::tiny(1, 1.0, &[0]), "dit/golden.safetensors");
+}
+
+#[test]
+fn the_shipped_model_equals_diffusers() {
+    check_against(&TestRun::shipped(1, 1.0, &[0]), "dit/shipped.safetensors");
+}
+
+#[test]
+fn a_batch_is_its_images() {
+    let run = TestRun::tiny(1, 1.0, &[1, 2]);
+    let latent = run.noise(4);
+    let input = |labels: &[u32]| StepInput {
+        timestep: 500,
+        labels: labels.to_vec(),
+        size: run.size(),
+    };
+    let (batch, _) = forward(&run.model, &latent, &input(&[1, 2]));
+    for image in 0..2 {
+        let one = latent.i(image..=image).unwrap();
+        let (alone, _) = forward(&run.model, &one, &input(&[image as u32 + 1]));
+        let error = relative_l2(&values(&alone), &values(&batch.i(image..=image).unwrap()));
+        assert!(error < 1e-6, "image {image}: {error}");
+    }
+}

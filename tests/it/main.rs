@@ -1,0 +1,25 @@
+//! The one integration binary: a module per subject, so that it links once.
+
+// Attention kernels, every instruction set against the plain reference.
+mod attention;
+
+// DiT against diffusers' outputs.
+mod dit;
+
+// The method's invariants on real runs.
+mod invariants;
+
+// Calibration: PyTorch oracle, plain search, resume.
+mod calibration;
+
+// Plan files of every format against arbitrary and damaged input.
+mod plan_file;
+
+// The plan file's document and schema against reader and writer.
+mod plan_documents;
+
+// Plans of xDiT and the reference project.
+mod foreign_plans;
+
+// Losses and image metrics against torch, scikit-image and torchmetrics.
+mod metrics;

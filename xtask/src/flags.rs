@@ -1,0 +1,270 @@
+//! The list of commands, which is also the help text, and the reading of a command line.
+//! There is no other place where a command or a flag is named.
+
+use std::path::PathBuf;
+
+use crate::repo::Failure;
+
+/// One command: what is typed, and what it does.
+struct Entry {
+    usage: &'static str,
+    about: &'static [&'static str],
+}
+
+const ENTRIES: &[Entry] = &[
+    Entry {
+        usage: "demo [FLAGS OF dfa compare]",
+        about: &[
+            "Build the program, calibrate a plan on the shipped model, generate raw and",
+            "compressed, and write the pictures and the report to out/demo/.",
+        ],
+    },
+    Entry {
+        usage: "test [--strict]",
+        about: &[
+            "Every test: tidy, the workspace's tests, the no_std proof, core as WebAssembly.",
+            "What cannot run here is skipped with words; with --strict (or CI=true) that fails.",
+        ],
+    },
+    Entry {
+        usage: "check [--strict]",
+        about: &[
+            "Everything before a change is handed in, cheapest first: fmt, tidy, clippy, then",
+            "what test does. Stops at the first failure.",
+        ],
+    },
+    Entry {
+        usage: "tidy",
+        about: &["Check the text of the repository: layout, names, absences, documents."],
+    },
+    Entry {
+        usage: "setup-wasm [--from-source] [--std-source FILE.tar.xz]",
+        about: &[
+            "See whether WebAssembly can be built. With --from-source build its standard",
+            "library, for machines where rustup cannot add the target. The source comes from",
+            "--std-source (or DFA_WASM_STD), the rust-src component, or Debian's packages.",
+        ],
+    },
+    Entry {
+        usage: "golden [--core] [--python PYTHON] [FIXTURE...]",
+        about: &[
+            "Change expected results on purpose. --core: the digest of core's numbers.",
+            "Otherwise: run the scripts tests/fixtures/*/make.py with PYTHON.",
+        ],
+    },
+    Entry {
+        usage: "web",
+        about: &["Not built yet."],
+    },
+    Entry {
+        usage: "serve",
+        about: &["Not built yet."],
+    },
+    Entry {
+        usage: "bench",
+        about: &["Not built yet."],
+    },
+    Entry {
+        usage: "help",
+        about: &["This text."],
+    },
+];
+
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    Help,
+    Demo {
+        extra: Vec<String>,
+    },
+    Test {
+        strict: bool,
+    },
+    Check {
+        strict: bool,
+    },
+    Tidy,
+    SetupWasm {
+        from_source: bool,
+        std_source: Option<PathBuf>,
+    },
+    Golden(GoldenRequest),
+    /// A command whose name is taken and that does nothing yet.
+    NotBuilt(&'static str),
+}
+
+/// Which expected results to make again.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct GoldenRequest {
+    /// The digest of core instead of the fixtures.
+    pub(crate) core: bool,
+    /// The Python that has the packages of the fixtures' provenance files.
+    pub(crate) python: Option<String>,
+    /// Folders under tests/fixtures; none means all.
+    pub(crate) fixtures: Vec<String>,
+}
+
+/// The help text.
+pub(crate) fn help() -> String {
+    let mut text = String::from("The repository's own commands.\n\nUsage: cargo xtask COMMAND\n");
+    for entry in ENTRIES {
+        text += &format!("\n  {}\n", entry.usage);
+        for line in entry.about {
+            text += &format!("      {line}\n");
+        }
+    }
+    text
+}
+
+/// Why a command that is not built yet is not, for its error.
+pub(crate) fn when_built(name: &str) -> &'static str {
+    match name {
+        "bench" => "the benchmarks come with a later change",
+        _ => "the page comes with a later change; `cargo xtask demo` writes a report to look at",
+    }
+}
+
+/// Reads a command line, the program's own name left out.
+pub(crate) fn parse(args: &[String]) -> Result<Task, Failure> {
+    let Some((name, rest)) = args.split_first() else {
+        return Ok(Task::Help);
+    };
+    match name.as_str() {
+        "help" | "--help" | "-h" => Ok(Task::Help),
+        "demo" => Ok(Task::Demo {
+            extra: rest.to_vec(),
+        }),
+        _ if rest.iter().any(|arg| arg == "--help" || arg == "-h") => Ok(Task::Help),
+        "test" => Ok(Task::Test {
+            strict: parse_strict(name, rest)?,
+        }),
+        "check" => Ok(Task::Check {
+            strict: parse_strict(name, rest)?,
+        }),
+        "tidy" => no_more(name, rest).map(|()| Task::Tidy),
+        "setup-wasm" => parse_setup_wasm(rest),
+        "golden" => parse_golden(rest),
+        "web" => Ok(Task::NotBuilt("web")),
+        "serve" => Ok(Task::NotBuilt("serve")),
+        "bench" => Ok(Task::NotBuilt("bench")),
+        _ => Err(Failure::usage(format!(
+            "unknown command `{name}`; `cargo xtask help` lists the commands"
+        ))),
+    }
+}
+
+fn parse_strict(name: &str, args: &[String]) -> Result<bool, Failure> {
+    match args {
+        [] => Ok(false),
+        [flag] if flag == "--strict" => Ok(true),
+        [other, ..] => Err(unknown_flag(name, other)),
+    }
+}
+
+fn no_more(name: &str, args: &[String]) -> Result<(), Failure> {
+    match args.first() {
+        Some(arg) => Err(unknown_flag(name, arg)),
+        None => Ok(()),
+    }
+}
+
+fn parse_setup_wasm(args: &[String]) -> Result<Task, Failure> {
+    let mut from_source = false;
+    let mut std_source = std::env::var_os("DFA_WASM_STD").map(PathBuf::from);
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--from-source" => from_source = true,
+            "--std-source" => std_source = Some(value_of(arg, args.next())?.into()),
+            _ => return Err(unknown_flag("setup-wasm", arg)),
+        }
+    }
+    Ok(Task::SetupWasm {
+        from_source,
+        std_source,
+    })
+}
+
+fn parse_golden(args: &[String]) -> Result<Task, Failure> {
+    let mut request = GoldenRequest::default();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--core" => request.core = true,
+            "--python" => request.python = Some(value_of(arg, args.next())?),
+            _ if arg.starts_with('-') => return Err(unknown_flag("golden", arg)),
+            _ => request.fixtures.push(arg.clone()),
+        }
+    }
+    if request.core && (request.python.is_some() || !request.fixtures.is_empty()) {
+        return Err(Failure::usage(
+            "golden: --core needs no Python and names no fixture; run the two separately",
+        ));
+    }
+    Ok(Task::Golden(request))
+}
+
+fn value_of(flag: &str, value: Option<&String>) -> Result<String, Failure> {
+    value
+        .cloned()
+        .ok_or_else(|| Failure::usage(format!("{flag} needs a value after it")))
+}
+
+fn unknown_flag(command: &str, arg: &str) -> Failure {
+    Failure::usage(format!(
+        "{command}: unknown argument `{arg}`; `cargo xtask help` lists the flags"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Task, u8> {
+        let args: Vec<String> = line.split_whitespace().map(String::from).collect();
+        parse(&args).map_err(|failure| failure.code)
+    }
+
+    #[test]
+    fn command_lines_are_read() {
+        let check = |line, expected| assert_eq!(parsed(line), expected, "{line}");
+        check("", Ok(Task::Help));
+        check("test", Ok(Task::Test { strict: false }));
+        check("check --strict", Ok(Task::Check { strict: true }));
+        check("check --fast", Err(2));
+        check("tidy up", Err(2));
+        check("bench", Ok(Task::NotBuilt("bench")));
+        check("nonsense", Err(2));
+        check("golden --python", Err(2));
+        check("golden --core dit", Err(2));
+        check(
+            "demo --seed 3",
+            Ok(Task::Demo {
+                extra: vec!["--seed".into(), "3".into()],
+            }),
+        );
+        check(
+            "golden --python py dit",
+            Ok(Task::Golden(GoldenRequest {
+                core: false,
+                python: Some("py".into()),
+                fixtures: vec!["dit".into()],
+            })),
+        );
+        check(
+            "setup-wasm --from-source --std-source s.tar.xz",
+            Ok(Task::SetupWasm {
+                from_source: true,
+                std_source: Some("s.tar.xz".into()),
+            }),
+        );
+    }
+
+    #[test]
+    fn every_command_of_the_help_text_exists() {
+        for entry in ENTRIES {
+            let name = entry.usage.split(' ').next().unwrap_or_default();
+            assert!(parsed(name).is_ok(), "{name}");
+        }
+    }
+}

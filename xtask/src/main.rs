@@ -1,0 +1,62 @@
+//! The repository's own commands: `cargo xtask COMMAND`.
+//!
+//! Everything here only runs other programs (cargo, git, Node, Python) and reads text; it
+//! uses none of our crates and no foreign one. What the commands are is in [`flags`],
+//! which is the help text too. Exit codes: 0 done, 1 failed, 2 asked for wrongly.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line program talks through these"
+)]
+
+mod check;
+mod demo;
+mod flags;
+mod golden;
+mod repo;
+mod stages;
+mod test;
+mod tidy;
+mod wasm;
+
+use std::process::ExitCode;
+
+use flags::Task;
+use repo::{Failure, Repo};
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = flags::parse(&args).and_then(|task| run(&task));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {}", failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn run(task: &Task) -> Result<(), Failure> {
+    if let Task::Help = task {
+        print!("{}", flags::help());
+        return Ok(());
+    }
+    let repo = Repo::find()?;
+    match task {
+        Task::Help => Ok(()),
+        Task::Demo { extra } => demo::run(&repo, extra),
+        Task::Test { strict } => test::run(&repo, *strict),
+        Task::Check { strict } => check::run(&repo, *strict),
+        Task::Tidy => tidy::run(&repo),
+        Task::SetupWasm {
+            from_source,
+            std_source,
+        } => wasm::setup(&repo, *from_source, std_source.as_deref()),
+        Task::Golden(request) => golden::run(&repo, request),
+        Task::NotBuilt(name) => Err(Failure::usage(format!(
+            "`{name}` is not built yet: {}",
+            flags::when_built(name)
+        ))),
+    }
+}
