@@ -20,8 +20,8 @@ use crate::model_folder::weights::{Weights, WeightsError};
 
 pub mod layer_cache;
 
-pub use layer_cache::{CacheUpdate, Halves, Kept, LayerCache, Retention};
 use layer_cache::conditional_half;
+pub use layer_cache::{CacheUpdate, Halves, Kept, LayerCache, Retention};
 
 /// Weights of one self-attention layer (`attn1`).
 pub struct SelfAttention {

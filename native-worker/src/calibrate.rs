@@ -129,7 +129,13 @@ pub fn calibrate(
         let row = search_step(step, n_blocks, &request.search, &mut search)?;
         record.push_row(row)?;
         if let Some(saving) = saving {
-            Checkpoint::save(saving.path, saving.settings, &record, request, search.state())?;
+            Checkpoint::save(
+                saving.path,
+                saving.settings,
+                &record,
+                request,
+                search.state(),
+            )?;
         }
         search.report(Event::StepDone { step, n_steps });
     }

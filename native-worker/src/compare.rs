@@ -10,8 +10,8 @@ use dfa_core::metric::image::{Image, ImageError, ImageShape, Layout};
 use dfa_core::metric::psnr::{mse, psnr};
 use dfa_core::metric::ssim::{Border, ssim};
 use dfa_core::wire::report::{
-    ImageMetrics, REPORT_FORMAT, REPORT_VERSION, Report, ReportCache, ReportCost, ReportModel, ReportPlan,
-    ReportSettings, RunTiming, StrategyShare, Timings,
+    ImageMetrics, REPORT_FORMAT, REPORT_VERSION, Report, ReportCache, ReportCost, ReportModel,
+    ReportPlan, ReportSettings, RunTiming, StrategyShare, Timings,
 };
 use dfa_core::wire::{CheckedPlan, plan_hash};
 
@@ -65,10 +65,16 @@ pub fn compare(
     }
     let (raw, compressed) = (raw.finish()?, compressed.finish()?);
     let pictures = (raw.pictures()?, compressed.pictures()?);
-    let images = pictures.0.iter().zip(&pictures.1).enumerate().map(|(index, (raw, compressed))| {
-        let label = setup.folder.class_names.name(setup.labels[index]);
-        image_metrics(index, label, raw, compressed)
-    });
+    let images =
+        pictures
+            .0
+            .iter()
+            .zip(&pictures.1)
+            .enumerate()
+            .map(|(index, (raw, compressed))| {
+                let label = setup.folder.class_names.name(setup.labels[index]);
+                image_metrics(index, label, raw, compressed)
+            });
     let images = images.collect::<Result<_, _>>()?;
     let n_in_batch = batch_size.max(1).min(setup.labels.len());
     let cache = ReportCache {
@@ -82,7 +88,11 @@ pub fn compare(
         model: report_model(setup),
         plan: report_plan(plan, plan_file),
         settings: report_settings(setup),
-        cost: ReportCost::of(&PlanCost::of(&plan.plan, setup.layer_shape(), setup.guidance.is_on())),
+        cost: ReportCost::of(&PlanCost::of(
+            &plan.plan,
+            setup.layer_shape(),
+            setup.guidance.is_on(),
+        )),
         timings: Timings {
             raw: timing(&raw),
             compressed: timing(&compressed),
@@ -99,7 +109,12 @@ pub fn compare(
 }
 
 /// How alike two pictures are.
-fn image_metrics(index: usize, label: String, raw: &Picture, compressed: &Picture) -> Result<ImageMetrics, ImageError> {
+fn image_metrics(
+    index: usize,
+    label: String,
+    raw: &Picture,
+    compressed: &Picture,
+) -> Result<ImageMetrics, ImageError> {
     let shape = ImageShape {
         width: raw.width(),
         height: raw.height(),

@@ -21,7 +21,9 @@ pub enum RunError {
     #[error("stopped")]
     Cancelled,
     /// The plan is for another number of steps or blocks.
-    #[error("the plan is for {expected} but this run has {n_steps} steps and the model {n_blocks} blocks; calibrate for this run")]
+    #[error(
+        "the plan is for {expected} but this run has {n_steps} steps and the model {n_blocks} blocks; calibrate for this run"
+    )]
     PlanDoesNotFit {
         /// The plan's shape.
         expected: dfa_core::GridShape,
@@ -31,7 +33,9 @@ pub enum RunError {
         n_blocks: usize,
     },
     /// The plan shares branches, the run has only one.
-    #[error("the plan shares the conditional branch (asc, wa_rs+asc), which needs a guidance scale above 1")]
+    #[error(
+        "the plan shares the conditional branch (asc, wa_rs+asc), which needs a guidance scale above 1"
+    )]
     PlanNeedsGuidance,
     /// Labels and latents do not belong together.
     #[error("{n_labels} labels for {n_images} start latents; give one label per image")]
@@ -98,7 +102,11 @@ pub fn generate(
     })
 }
 
-fn check_request(denoiser: &Denoiser<'_>, plan: Option<&CompressionPlan>, latent: &Tensor) -> Result<(), RunError> {
+fn check_request(
+    denoiser: &Denoiser<'_>,
+    plan: Option<&CompressionPlan>,
+    latent: &Tensor,
+) -> Result<(), RunError> {
     let n_images = latent.dims4()?.0;
     if denoiser.labels.len() != n_images {
         let n_labels = denoiser.labels.len();
@@ -123,8 +131,16 @@ fn check_request(denoiser: &Denoiser<'_>, plan: Option<&CompressionPlan>, latent
 
 pub(crate) fn ensure_finite(latent: &Tensor, step: Step) -> Result<(), RunError> {
     // A sum is NaN or infinite if any element is (f32 latents are far from overflow in f64).
-    let sum = latent.to_dtype(DType::F64)?.abs()?.sum_all()?.to_scalar::<f64>()?;
-    if sum.is_finite() { Ok(()) } else { Err(RunError::NotFinite(step)) }
+    let sum = latent
+        .to_dtype(DType::F64)?
+        .abs()?
+        .sum_all()?
+        .to_scalar::<f64>()?;
+    if sum.is_finite() {
+        Ok(())
+    } else {
+        Err(RunError::NotFinite(step))
+    }
 }
 
 /// The state of one run by a plan: the layer caches and what they cost.
@@ -147,7 +163,12 @@ impl<'a> PlanRun<'a> {
     }
 
     /// One forward pass: latent (B, C, h, w) → raw model output (N, C_out, h, w).
-    fn forward(&mut self, denoiser: &Denoiser<'_>, step: Step, latent: &Tensor) -> Result<Tensor, RunError> {
+    fn forward(
+        &mut self,
+        denoiser: &Denoiser<'_>,
+        step: Step,
+        latent: &Tensor,
+    ) -> Result<Tensor, RunError> {
         let input = denoiser.step_input(step);
         let mut hidden = denoiser.embed(latent, &input)?;
         for block in (0..self.caches.len()).map(Block) {

@@ -109,6 +109,8 @@ impl ImageRun {
     /// [`PictureError`].
     pub fn pictures(&self) -> Result<Vec<Picture>, PictureError> {
         let n_images = self.latent.dim(0)?;
-        (0..n_images).map(|image| Picture::from_latent(&self.latent.get(image)?)).collect()
+        (0..n_images)
+            .map(|image| Picture::from_latent(&self.latent.get(image)?))
+            .collect()
     }
 }

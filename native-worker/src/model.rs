@@ -99,7 +99,13 @@ pub trait Transformer: Send + Sync {
     ///
     /// # Errors
     /// Whatever `attend` fails with.
-    fn block(&self, block: Block, hidden: &Tensor, input: &StepInput, attend: &mut Attend<'_>) -> Result<Tensor>;
+    fn block(
+        &self,
+        block: Block,
+        hidden: &Tensor,
+        input: &StepInput,
+        attend: &mut Attend<'_>,
+    ) -> Result<Tensor>;
 
     /// Hidden state (N, T, D) → model output (N, out channels, height, width).
     ///

@@ -57,7 +57,9 @@ pub struct ModelIdentity {
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// The path is no folder.
-    #[error("{path} is not a folder: give a model folder in the diffusers layout (with model_index.json and transformer/)")]
+    #[error(
+        "{path} is not a folder: give a model folder in the diffusers layout (with model_index.json and transformer/)"
+    )]
     NotAFolder {
         /// What was given.
         path: PathBuf,
@@ -135,13 +137,20 @@ impl ModelFolder {
         let index = read_model_index(&path.join("model_index.json"))?;
         let transformer = DitConfig::read(&path.join(TRANSFORMER_CONFIG))?;
         let sampler_path = path.join(SCHEDULER_CONFIG);
-        let text = read_text(&sampler_path, "the scheduler's betas and prediction type are needed")?;
+        let text = read_text(
+            &sampler_path,
+            "the scheduler's betas and prediction type are needed",
+        )?;
         let sampler = SamplerConfig::from_json(&text).map_err(|source| FolderError::Sampler {
             path: sampler_path,
             source,
         })?;
         let name = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-        let model_id = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let model_id = name
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         Ok(Self {
             model_id,
             class_names: ClassNames::from_id2label(&index.id2label),
@@ -175,7 +184,8 @@ fn read_model_index(path: &Path) -> Result<ModelIndex, FolderError> {
             path: path.to_path_buf(),
             key: "_class_name",
             found: format!("{other:?}"),
-            expected: "only DiTPipeline is built so far (PixArt-Sigma and Open-Sora are to follow)".into(),
+            expected: "only DiTPipeline is built so far (PixArt-Sigma and Open-Sora are to follow)"
+                .into(),
         }),
     }
 }

@@ -153,8 +153,16 @@ impl RunSetup {
         let folder = ModelFolder::open(&spec.model)?;
         let sampler_kind = spec.sampler.unwrap_or(folder.sampler.kind());
         let sampler = Sampler::new(&folder.sampler.with_kind(sampler_kind), spec.n_steps)?;
-        let from_file = spec.latents.as_ref().map(|file| read_latents(file, &folder)).transpose()?;
-        let labels = resolve_labels(spec, &folder, from_file.as_ref().map(|latent| latent.dims()[0]))?;
+        let from_file = spec
+            .latents
+            .as_ref()
+            .map(|file| read_latents(file, &folder))
+            .transpose()?;
+        let labels = resolve_labels(
+            spec,
+            &folder,
+            from_file.as_ref().map(|latent| latent.dims()[0]),
+        )?;
         let size = match &from_file {
             Some(latent) => LatentSize {
                 height: latent.dims()[2],
@@ -235,7 +243,12 @@ impl RunSetup {
             scheduler_sha256: self.identity.scheduler_sha256,
             n_tokens: self.n_tokens(),
             n_blocks: self.geometry().n_blocks,
-            timesteps: self.sampler.timesteps().iter().map(|&t| f64::from(t)).collect(),
+            timesteps: self
+                .sampler
+                .timesteps()
+                .iter()
+                .map(|&t| f64::from(t))
+                .collect(),
             sampler: self.sampler_kind,
             guidance_scale: self.guidance.scale(),
             dtype: "f32".into(),
@@ -277,15 +290,20 @@ fn resolve_labels(
     n_latents: Option<usize>,
 ) -> Result<Vec<u32>, SetupError> {
     let n_classes = folder.transformer.n_classes as u32;
-    let n_images = n_latents.or(spec.n_images).unwrap_or(match spec.labels.len() {
-        0 => spec.n_default,
-        n => n,
-    });
+    let n_images = n_latents
+        .or(spec.n_images)
+        .unwrap_or(match spec.labels.len() {
+            0 => spec.n_default,
+            n => n,
+        });
     within("the number of images", n_images, 1, MAX_IMAGES)?;
     if spec.labels.is_empty() {
         return Ok(noise::random_labels(spec.seed, n_images, n_classes));
     }
-    let labels = spec.labels.iter().map(|label| folder.class_names.resolve(label, n_classes));
+    let labels = spec
+        .labels
+        .iter()
+        .map(|label| folder.class_names.resolve(label, n_classes));
     let labels: Vec<u32> = labels.collect::<Result<_, _>>()?;
     if labels.len() > n_images {
         return Err(SetupError::OutOfRange {
@@ -297,7 +315,10 @@ fn resolve_labels(
     Ok(labels.into_iter().cycle().take(n_images).collect())
 }
 
-fn requested_size(size: Option<(usize, usize)>, folder: &ModelFolder) -> Result<LatentSize, SetupError> {
+fn requested_size(
+    size: Option<(usize, usize)>,
+    folder: &ModelFolder,
+) -> Result<LatentSize, SetupError> {
     let factor = if folder.has_vae { VAE_FACTOR } else { 1 };
     let native = folder.transformer.sample_size;
     let Some((width, height)) = size else {
@@ -328,13 +349,18 @@ fn check_size(size: LatentSize, folder: &ModelFolder) -> Result<(), SetupError> 
     Err(SetupError::OutOfRange {
         what: "the latent's size",
         found: size.to_string(),
-        expected: format!("a positive multiple of the patch, {patch}, of at most {MAX_SIDE} on both sides"),
+        expected: format!(
+            "a positive multiple of the patch, {patch}, of at most {MAX_SIDE} on both sides"
+        ),
     })
 }
 
 fn hash_of(latent: &Tensor) -> Result<ContentHash, candle_core::Error> {
     let values = latent.flatten_all()?.to_vec1::<f32>()?;
-    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let bytes: Vec<u8> = values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
     Ok(ContentHash::of(&bytes))
 }
 
@@ -350,16 +376,28 @@ fn read_latents(file: &LatentsFile, folder: &ModelFolder) -> Result<Tensor, Setu
     let name = match (&file.tensor, names.as_slice()) {
         (Some(name), _) => name,
         (None, [only]) => only,
-        (None, _) => return Err(wrong(format!("name the tensor as FILE:TENSOR; the file holds {names:?}"))),
+        (None, _) => {
+            return Err(wrong(format!(
+                "name the tensor as FILE:TENSOR; the file holds {names:?}"
+            )));
+        }
     };
     let latent = tensors
         .get(name)
-        .ok_or_else(|| wrong(format!("there is no tensor {name:?}; the file holds {names:?}")))?
+        .ok_or_else(|| {
+            wrong(format!(
+                "there is no tensor {name:?}; the file holds {names:?}"
+            ))
+        })?
         .to_dtype(DType::F32)?;
     let n_channels = folder.transformer.in_channels;
     match latent.dims() {
         [n, c, _, _] if *n > 0 && *c == n_channels => {}
-        dims => return Err(wrong(format!("the shape is {dims:?}, expected [images, {n_channels}, height, width]"))),
+        dims => {
+            return Err(wrong(format!(
+                "the shape is {dims:?}, expected [images, {n_channels}, height, width]"
+            )));
+        }
     }
     let values = latent.flatten_all()?.to_vec1::<f32>()?;
     if values.iter().any(|value| !value.is_finite()) {
@@ -368,7 +406,9 @@ fn read_latents(file: &LatentsFile, folder: &ModelFolder) -> Result<Tensor, Setu
     Ok(latent)
 }
 
-fn load_tensors(path: &Path) -> Result<std::collections::HashMap<String, Tensor>, candle_core::Error> {
+fn load_tensors(
+    path: &Path,
+) -> Result<std::collections::HashMap<String, Tensor>, candle_core::Error> {
     let bytes = std::fs::read(path)?;
     candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
 }

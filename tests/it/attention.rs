@@ -96,7 +96,13 @@ fn tiled_agrees_with_the_reference() {
     check(shape(1, 405, 1, 72), Window { left: 3, right: 90 });
     check(shape(3, 33, 2, 7), Window { left: 0, right: 0 });
     check(shape(1, 1, 1, 1), Window::symmetric(4));
-    check(shape(1, 130, 1, 16), Window { left: 200, right: 0 });
+    check(
+        shape(1, 130, 1, 16),
+        Window {
+            left: 200,
+            right: 0,
+        },
+    );
 }
 
 proptest! {
@@ -123,10 +129,17 @@ fn a_window_that_covers_everything_is_full_attention() {
     let window = Window::symmetric(99);
     for isa in Isa::available() {
         let full = run_tiled(isa, shape, AttentionMask::Full, &arrays);
-        assert_eq!(full, run_tiled(isa, shape, AttentionMask::Windowed(window), &arrays));
+        assert_eq!(
+            full,
+            run_tiled(isa, shape, AttentionMask::Windowed(window), &arrays)
+        );
         let both = run_tiled(isa, shape, AttentionMask::FullAndResidual(window), &arrays);
         assert_eq!(full, both[..shape.n_elements()]);
-        assert!(both[shape.n_elements()..].iter().all(|&residual| residual == 0.0));
+        assert!(
+            both[shape.n_elements()..]
+                .iter()
+                .all(|&residual| residual == 0.0)
+        );
     }
 }
 
@@ -156,7 +169,11 @@ fn merge_of(
     let q = row(&arrays.q, query);
     let score = |key: usize| -> f64 {
         let k = row(&arrays.k, key);
-        let dot: f64 = q.iter().zip(k).map(|(&a, b)| f64::from(a) * f64::from(b)).sum();
+        let dot: f64 = q
+            .iter()
+            .zip(k)
+            .map(|(&a, b)| f64::from(a) * f64::from(b))
+            .sum();
         dot / 8f64.sqrt()
     };
     let part = |wanted: bool| -> (f64, Vec<f64>) {

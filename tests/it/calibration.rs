@@ -27,20 +27,35 @@ fn request(loss: LossKind, threshold: f64, mode: SearchMode, window: Window) -> 
 }
 
 fn calibrated(run: &TestRun, request: &CalibrateRequest, seed: u64) -> Calibration {
-    calibrate::calibrate(&run.denoiser(), request, &run.noise(seed), None, &mut Unobserved).unwrap()
+    calibrate::calibrate(
+        &run.denoiser(),
+        request,
+        &run.noise(seed),
+        None,
+        &mut Unobserved,
+    )
+    .unwrap()
 }
 
 /// Plan, losses and final latents of a straightforward PyTorch program on the same weights.
 fn check_against_oracle(name: &str, open: fn(usize, f64, &[u32]) -> TestRun) {
     let oracle = json(&format!("oracle/{name}.json"));
     let arrays = tensors(&format!("oracle/{name}.safetensors"));
-    let labels: Vec<u32> = ints(&oracle["labels"]).iter().map(|&label| label as u32).collect();
+    let labels: Vec<u32> = ints(&oracle["labels"])
+        .iter()
+        .map(|&label| label as u32)
+        .collect();
     let run = open(
         oracle["n_steps"].as_u64().unwrap() as usize,
         oracle["guidance_scale"].as_f64().unwrap(),
         &labels,
     );
-    let timesteps: Vec<u64> = run.sampler.timesteps().iter().map(|&t| u64::from(t)).collect();
+    let timesteps: Vec<u64> = run
+        .sampler
+        .timesteps()
+        .iter()
+        .map(|&t| u64::from(t))
+        .collect();
     assert_eq!(timesteps, ints(&oracle["timesteps"]));
 
     let raw = generate(&run.denoiser(), None, &arrays["start"], &mut Unobserved).unwrap();
@@ -53,41 +68,84 @@ fn check_against_oracle(name: &str, open: fn(usize, f64, &[u32]) -> TestRun) {
         let threshold = case["threshold"].as_f64().unwrap();
         let window = Window::eighth_of(run.n_tokens());
         let request = request(loss, threshold, SearchMode::Exact, window);
-        let found = calibrate::calibrate(&run.denoiser(), &request, &arrays["start"], None, &mut Unobserved).unwrap();
+        let found = calibrate::calibrate(
+            &run.denoiser(),
+            &request,
+            &arrays["start"],
+            None,
+            &mut Unobserved,
+        )
+        .unwrap();
         check_losses(&format!("{name} {case_name}"), case, &found);
         check_plan(&format!("{name} {case_name}"), case, &found);
         let expected = values(&arrays[&format!("{case_name}.final")]);
         let error = relative_l2(&expected, &values(&found.latent));
-        assert!(error < 1e-3, "{name} {case_name}, calibrated latents: {error}");
-        let made = generate(&run.denoiser(), Some(&found.plan), &arrays["start"], &mut Unobserved).unwrap();
+        assert!(
+            error < 1e-3,
+            "{name} {case_name}, calibrated latents: {error}"
+        );
+        let made = generate(
+            &run.denoiser(),
+            Some(&found.plan),
+            &arrays["start"],
+            &mut Unobserved,
+        )
+        .unwrap();
         let error = relative_l2(&expected, &values(&made.latent));
-        assert!(error < 1e-3, "{name} {case_name}, generated latents: {error}");
+        assert!(
+            error < 1e-3,
+            "{name} {case_name}, generated latents: {error}"
+        );
     }
 }
 
 fn ints(array: &Value) -> Vec<u64> {
-    array.as_array().unwrap().iter().map(|value| value.as_u64().unwrap()).collect()
+    array
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|value| value.as_u64().unwrap())
+        .collect()
 }
 
 fn check_losses(name: &str, case: &Value, found: &Calibration) {
     let expected = case["losses"].as_array().unwrap();
-    assert_eq!(found.record.n_measured(), expected.len(), "{name}: number of losses");
+    assert_eq!(
+        found.record.n_measured(),
+        expected.len(),
+        "{name}: number of losses"
+    );
     for measured in expected {
         let at = |key: &str| measured[key].as_u64().unwrap() as usize;
         let (step, block) = (Step(at("step")), Block(at("block")));
         let candidate: Strategy = measured["candidate"].as_str().unwrap().parse().unwrap();
         let cell = found.record.cell(step, block).unwrap();
-        let loss = cell.loss_of(candidate).unwrap_or_else(|| panic!("{name}: {step}, {block}, {candidate} not tried"));
+        let loss = cell
+            .loss_of(candidate)
+            .unwrap_or_else(|| panic!("{name}: {step}, {block}, {candidate} not tried"));
         let wanted = measured["loss"].as_f64().unwrap();
         let error = (f64::from(loss) - wanted).abs() / wanted.max(1e-6);
-        assert!(error < 2e-3, "{name}: {step}, {block}, {candidate}: {loss} should be {wanted}");
+        assert!(
+            error < 2e-3,
+            "{name}: {step}, {block}, {candidate}: {loss} should be {wanted}"
+        );
     }
 }
 
 fn check_plan(name: &str, case: &Value, found: &Calibration) {
     for (step, row) in case["plan"].as_array().unwrap().iter().enumerate() {
-        let expected: Vec<&str> = row.as_array().unwrap().iter().map(|cell| cell.as_str().unwrap()).collect();
-        let row: Vec<&str> = found.plan.row(Step(step)).iter().map(|strategy| strategy.as_str()).collect();
+        let expected: Vec<&str> = row
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|cell| cell.as_str().unwrap())
+            .collect();
+        let row: Vec<&str> = found
+            .plan
+            .row(Step(step))
+            .iter()
+            .map(|strategy| strategy.as_str())
+            .collect();
         assert_eq!(row, expected, "{name}: step {step}");
     }
 }
@@ -106,14 +164,29 @@ fn the_shipped_models_plans_equal_the_oracles() {
 fn the_prefix_search_gives_the_plain_searchs_plan_and_losses() {
     let run = TestRun::tiny(6, 4.0, &[1, 2, 3]);
     for mode in SearchMode::ALL {
-        let request = request(LossKind::Relative, 0.12, mode, Window::eighth_of(run.n_tokens()));
+        let request = request(
+            LossKind::Relative,
+            0.12,
+            mode,
+            Window::eighth_of(run.n_tokens()),
+        );
         let plain = calibrate::calibrate_plainly(&run.denoiser(), &request, &run.noise(5)).unwrap();
         let prefix = calibrated(&run, &request, 5);
-        assert_eq!(plain.record, prefix.record, "{mode:?}: every loss, bit for bit");
+        assert_eq!(
+            plain.record, prefix.record,
+            "{mode:?}: every loss, bit for bit"
+        );
         assert_eq!(plain.plan, prefix.plan);
         assert_eq!(values(&plain.latent), values(&prefix.latent));
         let plan = &prefix.plan;
-        assert!(Strategy::CANDIDATES.iter().filter(|&&s| plan.count(s) > 0).count() >= 2, "{plan:?}");
+        assert!(
+            Strategy::CANDIDATES
+                .iter()
+                .filter(|&&s| plan.count(s) > 0)
+                .count()
+                >= 2,
+            "{plan:?}"
+        );
 
         // Evaluations: M for step 0; then M for O and M for the real run, M per candidate.
         let (m, later) = (3u64, 5u64);
@@ -130,7 +203,10 @@ fn the_prefix_search_gives_the_plain_searchs_plan_and_losses() {
             })
             .sum();
         let full_later = (plan.count(Strategy::Full) as u64) - m;
-        assert_eq!(prefix.n_block_evaluations, m + later * m + of_candidates + full_later);
+        assert_eq!(
+            prefix.n_block_evaluations,
+            m + later * m + of_candidates + full_later
+        );
         assert!(prefix.n_block_evaluations < plain.n_block_evaluations);
     }
 }
@@ -139,8 +215,16 @@ fn the_prefix_search_gives_the_plain_searchs_plan_and_losses() {
 fn record_all_chooses_what_exact_chooses() {
     let run = TestRun::tiny(5, 4.0, &[1, 2]);
     let window = Window::eighth_of(run.n_tokens());
-    let exact = calibrated(&run, &request(LossKind::Relative, 0.1, SearchMode::Exact, window), 6);
-    let all = calibrated(&run, &request(LossKind::Relative, 0.1, SearchMode::RecordAll, window), 6);
+    let exact = calibrated(
+        &run,
+        &request(LossKind::Relative, 0.1, SearchMode::Exact, window),
+        6,
+    );
+    let all = calibrated(
+        &run,
+        &request(LossKind::Relative, 0.1, SearchMode::RecordAll, window),
+        6,
+    );
     assert_eq!(exact.plan, all.plan);
     assert_eq!(all.record.n_measured(), 4 * 3 * 4);
 }
@@ -148,7 +232,12 @@ fn record_all_chooses_what_exact_chooses() {
 #[test]
 fn threshold_zero_keeps_everything_full() {
     let run = TestRun::tiny(4, 4.0, &[1]);
-    let request = request(LossKind::Relative, 0.0, SearchMode::Exact, Window::symmetric(4));
+    let request = request(
+        LossKind::Relative,
+        0.0,
+        SearchMode::Exact,
+        Window::symmetric(4),
+    );
     let found = calibrated(&run, &request, 7);
     assert_eq!(found.plan.count(Strategy::Full), 12);
 }
@@ -156,12 +245,22 @@ fn threshold_zero_keeps_everything_full() {
 #[test]
 fn every_accepted_loss_is_under_its_budget() {
     let run = TestRun::tiny(6, 4.0, &[1, 2]);
-    let request = request(LossKind::RelativeSigned, 0.3, SearchMode::Exact, Window::symmetric(4));
+    let request = request(
+        LossKind::RelativeSigned,
+        0.3,
+        SearchMode::Exact,
+        Window::symmetric(4),
+    );
     let found = calibrated(&run, &request, 8);
     let mut accepted = 0;
     for (step, block, strategy) in found.plan.cells().filter(|(step, ..)| step.0 > 0) {
         if strategy != Strategy::Full {
-            let loss = found.record.cell(step, block).unwrap().loss_of(strategy).unwrap();
+            let loss = found
+                .record
+                .cell(step, block)
+                .unwrap()
+                .loss_of(strategy)
+                .unwrap();
             assert!(f64::from(loss) < request.search.threshold.block_budget(block, 3));
             accepted += 1;
         }
@@ -202,11 +301,27 @@ fn a_stopped_calibration_goes_on_to_the_identical_plan() {
     };
     let go = |resume, observer: &mut dyn Observer| {
         let saving = saving(resume);
-        calibrate::calibrate(&run.denoiser(), &request, &run.noise(9), Some(&saving), observer)
+        calibrate::calibrate(
+            &run.denoiser(),
+            &request,
+            &run.noise(9),
+            Some(&saving),
+            observer,
+        )
     };
     let stopped = go(false, &mut StopAfter(3));
-    assert!(matches!(stopped, Err(CalibrateError::Run(RunError::Cancelled))));
-    assert_eq!(Checkpoint::load(&path, &settings).unwrap().record.shape().n_steps, 3);
+    assert!(matches!(
+        stopped,
+        Err(CalibrateError::Run(RunError::Cancelled))
+    ));
+    assert_eq!(
+        Checkpoint::load(&path, &settings)
+            .unwrap()
+            .record
+            .shape()
+            .n_steps,
+        3
+    );
     let resumed = go(true, &mut Unobserved).unwrap();
     assert_eq!(resumed.record, whole.record);
     assert_eq!(values(&resumed.latent), values(&whole.latent));
@@ -216,9 +331,18 @@ fn a_stopped_calibration_goes_on_to_the_identical_plan() {
     let Err(error) = Checkpoint::load(&path, &other) else {
         panic!("other settings must be refused");
     };
-    assert!(error.to_string().contains("seed: saved 9, now 10"), "{error}");
+    assert!(
+        error.to_string().contains("seed: saved 9, now 10"),
+        "{error}"
+    );
     std::fs::write(&path, b"not a state").unwrap();
-    assert!(matches!(Checkpoint::load(&path, &settings), Err(CheckpointError::Broken { .. })));
+    assert!(matches!(
+        Checkpoint::load(&path, &settings),
+        Err(CheckpointError::Broken { .. })
+    ));
     std::fs::remove_file(&path).unwrap();
-    assert!(matches!(Checkpoint::load(&path, &settings), Err(CheckpointError::Nothing(_))));
+    assert!(matches!(
+        Checkpoint::load(&path, &settings),
+        Err(CheckpointError::Nothing(_))
+    ));
 }

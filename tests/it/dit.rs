@@ -26,7 +26,9 @@ fn forward(model: &dyn Transformer, latent: &Tensor, input: &StepInput) -> (Tens
             cache: &cache,
         };
         let mut attend = |layer: &SelfAttention, x: &Tensor| Ok(layer.execute(x, call)?.output);
-        hidden = model.block(Block(block), &hidden, input, &mut attend).unwrap();
+        hidden = model
+            .block(Block(block), &hidden, input, &mut attend)
+            .unwrap();
         states.push(hidden.clone());
     }
     (model.output(&hidden, input).unwrap(), states)
@@ -35,7 +37,13 @@ fn forward(model: &dyn Transformer, latent: &Tensor, input: &StepInput) -> (Tens
 /// The fixture has another timestep for every image; ours are one per batch.
 fn check_against(run: &TestRun, fixture: &str) {
     let golden = tensors(fixture);
-    let ints = |name: &str| golden[name].to_dtype(DType::I64).unwrap().to_vec1::<i64>().unwrap();
+    let ints = |name: &str| {
+        golden[name]
+            .to_dtype(DType::I64)
+            .unwrap()
+            .to_vec1::<i64>()
+            .unwrap()
+    };
     let (labels, timesteps) = (ints("labels"), ints("timesteps"));
     for image in 0..labels.len() {
         let input = StepInput {

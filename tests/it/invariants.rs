@@ -38,7 +38,10 @@ fn the_all_full_plan_is_the_plain_model_bit_for_bit() {
     let plan = plan_of(vec![Full; 15], Window::symmetric(4));
     let compressed = go(&run, Some(&plan));
     assert_eq!(values(&compressed.latent), values(&go(&run, None).latent));
-    assert_eq!(compressed.peak_cache_bytes, 0, "nothing is kept that nothing uses");
+    assert_eq!(
+        compressed.peak_cache_bytes, 0,
+        "nothing is kept that nothing uses"
+    );
 }
 
 #[test]
@@ -53,7 +56,11 @@ fn a_covering_window_changes_nothing() {
 }
 
 /// Runs one layer of the tiny model on some input, in an order of strategies.
-fn layer_results(strategies: &[(Strategy, bool)], inputs: &[Tensor], window: Window) -> Vec<Tensor> {
+fn layer_results(
+    strategies: &[(Strategy, bool)],
+    inputs: &[Tensor],
+    window: Window,
+) -> Vec<Tensor> {
     let run = run();
     let mut cache = LayerCache::default();
     let calls = strategies.iter().zip(inputs);
@@ -82,7 +89,9 @@ fn with_first_layer(run: &TestRun, work: impl Fn(&SelfAttention) -> LayerResult)
         found = Some(work(layer));
         Ok(x.clone())
     };
-    run.model.block(dfa_core::Block(0), &hidden, &input, &mut attend).unwrap();
+    run.model
+        .block(dfa_core::Block(0), &hidden, &input, &mut attend)
+        .unwrap();
     found.unwrap()
 }
 
@@ -96,14 +105,19 @@ fn layer_input(n: usize, seed: u64) -> Tensor {
 fn wa_rs_at_the_refreshing_steps_inputs_is_full() {
     let x = layer_input(4, 1);
     let inputs = [x.clone(), x];
-    let out = layer_results(&[(Full, true), (WindowResidual, true)], &inputs, Window::symmetric(4));
+    let out = layer_results(
+        &[(Full, true), (WindowResidual, true)],
+        &inputs,
+        Window::symmetric(4),
+    );
     assert_close("WA-RS", &values(&out[0]), &values(&out[1]), 1e-6);
 }
 
 #[test]
 fn ast_returns_the_last_output_that_was_computed() {
     let inputs = [1, 2, 3, 4].map(|seed| layer_input(4, seed));
-    let strategies = [Full, WindowResidual, ShareSteps, ShareSteps].map(|strategy| (strategy, true));
+    let strategies =
+        [Full, WindowResidual, ShareSteps, ShareSteps].map(|strategy| (strategy, true));
     let out = layer_results(&strategies, &inputs, Window::symmetric(4));
     assert_eq!(values(&out[2]), values(&out[1]));
     assert_eq!(values(&out[3]), values(&out[1]));
@@ -114,7 +128,8 @@ fn ast_returns_the_last_output_that_was_computed() {
 fn the_residual_survives_ast_and_wa_rs_steps() {
     let inputs = [1, 2, 3, 5].map(|seed| layer_input(4, seed));
     let with = |between: [Strategy; 2]| {
-        let strategies = [Full, between[0], between[1], WindowResidual].map(|strategy| (strategy, true));
+        let strategies =
+            [Full, between[0], between[1], WindowResidual].map(|strategy| (strategy, true));
         values(&layer_results(&strategies, &inputs, Window::symmetric(4))[3])
     };
     let direct = with([ShareSteps, ShareSteps]);
@@ -170,7 +185,10 @@ fn strategies_that_need_history_or_guidance_refuse_without() {
         let input = run.denoiser().step_input(Step(0));
         let hidden = run.denoiser().embed(&run.noise(1), &input).unwrap();
         let mut attend = |layer: &SelfAttention, _: &Tensor| Ok(layer.execute(&x, call)?.output);
-        let error = run.model.block(dfa_core::Block(0), &hidden, &input, &mut attend).unwrap_err();
+        let error = run
+            .model
+            .block(dfa_core::Block(0), &hidden, &input, &mut attend)
+            .unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     };
     check(ShareSteps, true, "no output was kept");
@@ -206,11 +224,27 @@ fn a_plan_that_does_not_fit_is_refused() {
     let mut cells = vec![Full; 14];
     cells.push(ShareCfg);
     let plan = plan_of(cells, Window::symmetric(4));
-    let found = generate(&unguided.denoiser(), Some(&plan), &unguided.noise(1), &mut Unobserved);
+    let found = generate(
+        &unguided.denoiser(),
+        Some(&plan),
+        &unguided.noise(1),
+        &mut Unobserved,
+    );
     assert!(matches!(found, Err(RunError::PlanNeedsGuidance)));
 
-    let found = generate(&run.denoiser(), None, &TestRun::tiny(1, 1.0, &[1]).noise(1), &mut Unobserved);
-    assert!(matches!(found, Err(RunError::LabelCount { n_labels: 2, n_images: 1 })));
+    let found = generate(
+        &run.denoiser(),
+        None,
+        &TestRun::tiny(1, 1.0, &[1]).noise(1),
+        &mut Unobserved,
+    );
+    assert!(matches!(
+        found,
+        Err(RunError::LabelCount {
+            n_labels: 2,
+            n_images: 1
+        })
+    ));
 }
 
 proptest! {

@@ -23,3 +23,6 @@ mod foreign_plans;
 
 // Losses and image metrics against torch, scikit-image and torchmetrics.
 mod metrics;
+
+// Samplers, step by step, against diffusers.
+mod samplers;

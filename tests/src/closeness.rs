@@ -4,14 +4,16 @@
 pub fn max_difference(expected: &[f32], found: &[f32]) -> (f32, usize) {
     assert_eq!(expected.len(), found.len(), "number of elements");
     let differences = expected.iter().zip(found).map(|(a, b)| (a - b).abs());
-    differences.enumerate().fold((0.0, 0), |worst, (idx, difference)| {
-        // A NaN must not compare as small.
-        if difference > worst.0 || difference.is_nan() {
-            (difference, idx)
-        } else {
-            worst
-        }
-    })
+    differences
+        .enumerate()
+        .fold((0.0, 0), |worst, (idx, difference)| {
+            // A NaN must not compare as small.
+            if difference > worst.0 || difference.is_nan() {
+                (difference, idx)
+            } else {
+                worst
+            }
+        })
 }
 
 /// ‖a − b‖₂ / ‖a‖₂.

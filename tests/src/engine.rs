@@ -41,7 +41,8 @@ impl TestRun {
     fn open(path: &std::path::Path, n_steps: usize, guidance_scale: f64, labels: &[u32]) -> Self {
         let folder = ModelFolder::open(path).unwrap_or_else(|error| panic!("{error}"));
         let model = Dit::load(&folder).unwrap_or_else(|error| panic!("{error}"));
-        let sampler = Sampler::new(&folder.sampler, n_steps).unwrap_or_else(|error| panic!("{error}"));
+        let sampler =
+            Sampler::new(&folder.sampler, n_steps).unwrap_or_else(|error| panic!("{error}"));
         let guidance = Guidance::new(guidance_scale).unwrap_or_else(|error| panic!("{error}"));
         Self {
             folder,

@@ -102,7 +102,9 @@ impl LayerCache {
     pub(crate) fn window_residual(&self) -> Result<&Kept> {
         match &self.window_residual {
             Some(kept) => Ok(kept),
-            None => bail!("wa_rs: no window residual was kept; the plan's last full step was not run"),
+            None => {
+                bail!("wa_rs: no window residual was kept; the plan's last full step was not run")
+            }
         }
     }
 
@@ -153,8 +155,15 @@ impl CacheUpdate {
     /// Bytes of those tensors that will be retained.
     pub(crate) fn size_bytes(&self, retention: Retention) -> u64 {
         let output = self.output.as_ref().filter(|_| retention.output);
-        let residual = self.window_residual.as_ref().filter(|_| retention.window_residual);
-        output.into_iter().chain(residual).map(Kept::size_bytes).sum()
+        let residual = self
+            .window_residual
+            .as_ref()
+            .filter(|_| retention.window_residual);
+        output
+            .into_iter()
+            .chain(residual)
+            .map(Kept::size_bytes)
+            .sum()
     }
 }
 
@@ -184,7 +193,10 @@ impl Retention {
     pub fn after(plan: &CompressionPlan, step: Step, block: Block) -> Self {
         let later = (step.0 + 1..plan.shape().n_steps).map(|t| plan.strategy(Step(t), block));
         Self {
-            output: later.clone().next().is_some_and(|strategy| !strategy.computes()),
+            output: later
+                .clone()
+                .next()
+                .is_some_and(|strategy| !strategy.computes()),
             window_residual: later
                 .take_while(|strategy| !strategy.computes_full())
                 .any(|strategy| strategy.uses_residual()),

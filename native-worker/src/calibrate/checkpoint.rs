@@ -50,7 +50,9 @@ pub enum CheckpointError {
         source: std::io::Error,
     },
     /// The file is not a saved calibration.
-    #[error("{path} is not a usable saved calibration: {reason}; remove it and start without --resume")]
+    #[error(
+        "{path} is not a usable saved calibration: {reason}; remove it and start without --resume"
+    )]
     Broken {
         /// The file.
         path: PathBuf,
@@ -83,7 +85,9 @@ impl Checkpoint {
             path: path.to_path_buf(),
             reason,
         };
-        let plan = record.plan(request.window).map_err(|error| broken(error.to_string()))?;
+        let plan = record
+            .plan(request.window)
+            .map_err(|error| broken(error.to_string()))?;
         let mut plan = CheckedPlan::bare(plan);
         plan.search = Some(PlanSearch {
             loss: request.loss,
@@ -91,12 +95,21 @@ impl Checkpoint {
         });
         let header = HashMap::from([
             ("format".to_owned(), FORMAT.to_owned()),
-            ("settings".to_owned(), serde_json::json!(settings).to_string()),
-            ("plan".to_owned(), plan.to_json().map_err(|error| broken(error.to_string()))?),
+            (
+                "settings".to_owned(),
+                serde_json::json!(settings).to_string(),
+            ),
+            (
+                "plan".to_owned(),
+                plan.to_json().map_err(|error| broken(error.to_string()))?,
+            ),
         ]);
         let tensors = tensors_of(state);
-        let bytes = safetensors::serialize(tensors.iter().map(|(name, tensor)| (name, tensor)), Some(header))
-            .map_err(|error| broken(error.to_string()))?;
+        let bytes = safetensors::serialize(
+            tensors.iter().map(|(name, tensor)| (name, tensor)),
+            Some(header),
+        )
+        .map_err(|error| broken(error.to_string()))?;
         write_whole(path, &bytes).map_err(|source| CheckpointError::File {
             verb: "write",
             path: path.to_path_buf(),
@@ -121,14 +134,22 @@ impl Checkpoint {
             path: path.to_path_buf(),
             reason,
         };
-        let (_, header) =
-            safetensors::SafeTensors::read_metadata(&bytes).map_err(|error| broken(error.to_string()))?;
+        let (_, header) = safetensors::SafeTensors::read_metadata(&bytes)
+            .map_err(|error| broken(error.to_string()))?;
         let header = header.metadata().clone().unwrap_or_default();
-        let entry = |name: &str| header.get(name).ok_or_else(|| broken(format!("its header has no {name}")));
+        let entry = |name: &str| {
+            header
+                .get(name)
+                .ok_or_else(|| broken(format!("its header has no {name}")))
+        };
         if entry("format")? != FORMAT {
-            return Err(broken(format!("its format is {:?}, expected {FORMAT:?}", entry("format")?)));
+            return Err(broken(format!(
+                "its format is {:?}, expected {FORMAT:?}",
+                entry("format")?
+            )));
         }
-        let saved: Settings = serde_json::from_str(entry("settings")?).map_err(|error| broken(error.to_string()))?;
+        let saved: Settings =
+            serde_json::from_str(entry("settings")?).map_err(|error| broken(error.to_string()))?;
         let differences = differences(&saved, settings);
         if !differences.is_empty() {
             let path = path.to_path_buf();
@@ -136,23 +157,37 @@ impl Checkpoint {
         }
         let plan = CheckedPlan::parse(entry("plan")?).map_err(|error| broken(error.to_string()))?;
         let n_blocks = plan.plan.shape().n_blocks;
-        let search = plan.search.ok_or_else(|| broken("it holds no losses".into()))?;
+        let search = plan
+            .search
+            .ok_or_else(|| broken("it holds no losses".into()))?;
         let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
             .map_err(|error| broken(error.to_string()))?;
         Ok(Self {
             record: search.record,
-            state: state_of(tensors, n_blocks).map_err(|name| broken(format!("tensor {name} is missing")))?,
+            state: state_of(tensors, n_blocks)
+                .map_err(|name| broken(format!("tensor {name} is missing")))?,
         })
     }
 }
 
 fn differences(saved: &Settings, asked: &Settings) -> Vec<String> {
     let names: std::collections::BTreeSet<&String> = saved.keys().chain(asked.keys()).collect();
-    let show = |settings: &Settings, name: &str| settings.get(name).cloned().unwrap_or_else(|| "nothing".into());
+    let show = |settings: &Settings, name: &str| {
+        settings
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| "nothing".into())
+    };
     names
         .into_iter()
         .filter(|name| saved.get(*name) != asked.get(*name))
-        .map(|name| format!("  {name}: saved {}, now {}", show(saved, name), show(asked, name)))
+        .map(|name| {
+            format!(
+                "  {name}: saved {}, now {}",
+                show(saved, name),
+                show(asked, name)
+            )
+        })
         .collect()
 }
 
@@ -167,7 +202,10 @@ fn tensors_of(state: &StepState) -> BTreeMap<String, Tensor> {
         let (output, residual) = cache.parts();
         for (part, kept) in [("output", output), ("window_residual", residual)] {
             if let Some(kept) = kept {
-                tensors.insert(tensor_name(block, part, kept.halves()), kept.tensor().clone());
+                tensors.insert(
+                    tensor_name(block, part, kept.halves()),
+                    kept.tensor().clone(),
+                );
             }
         }
     }
@@ -191,11 +229,15 @@ fn state_of(mut tensors: HashMap<String, Tensor>, n_blocks: usize) -> Result<Ste
     };
     let mut kept = |block, part| {
         let halves = [Halves::All, Halves::Conditional];
-        halves
-            .into_iter()
-            .find_map(|halves| Some(Kept::new(tensors.remove(&tensor_name(block, part, halves))?, halves)))
+        halves.into_iter().find_map(|halves| {
+            Some(Kept::new(
+                tensors.remove(&tensor_name(block, part, halves))?,
+                halves,
+            ))
+        })
     };
-    let caches = (0..n_blocks).map(|block| LayerCache::new(kept(block, "output"), kept(block, "window_residual")));
+    let caches = (0..n_blocks)
+        .map(|block| LayerCache::new(kept(block, "output"), kept(block, "window_residual")));
     Ok(StepState {
         latent,
         sampler,

@@ -27,7 +27,11 @@ pub struct PlainSearch<'a> {
 
 impl<'a> PlainSearch<'a> {
     /// A search that goes on from `state`.
-    pub fn new(denoiser: &'a Denoiser<'a>, request: &'a CalibrateRequest, state: StepState) -> Self {
+    pub fn new(
+        denoiser: &'a Denoiser<'a>,
+        request: &'a CalibrateRequest,
+        state: StepState,
+    ) -> Self {
         let row = vec![Strategy::Full; state.caches.len()];
         Self {
             denoiser,
@@ -50,14 +54,20 @@ impl<'a> PlainSearch<'a> {
     }
 
     /// A whole forward pass: the raw output (N, C_out, h, w) and what each layer leaves behind.
-    fn forward(&mut self, step: Step, row: &[Strategy]) -> Result<(Tensor, Vec<CacheUpdate>), RunError> {
+    fn forward(
+        &mut self,
+        step: Step,
+        row: &[Strategy],
+    ) -> Result<(Tensor, Vec<CacheUpdate>), RunError> {
         let input = self.denoiser.step_input(step);
         let mut hidden = self.denoiser.embed(&self.state.latent, &input)?;
         let mut updates = Vec::with_capacity(row.len());
         for (idx, &strategy) in row.iter().enumerate() {
             let window = self.request.window;
             let cell = (Block(idx), strategy);
-            let result = self.state.run_block(self.denoiser, window, cell, &hidden, &input)?;
+            let result = self
+                .state
+                .run_block(self.denoiser, window, cell, &hidden, &input)?;
             self.n_block_evaluations += 1;
             hidden = result.hidden;
             updates.push(result.update);
@@ -76,7 +86,12 @@ impl CandidateLosses for PlainSearch<'_> {
         Ok(())
     }
 
-    fn loss_of(&mut self, step: Step, block: Block, candidate: Strategy) -> Result<f32, CalibrateError> {
+    fn loss_of(
+        &mut self,
+        step: Step,
+        block: Block,
+        candidate: Strategy,
+    ) -> Result<f32, CalibrateError> {
         let mut row = self.row.clone();
         row[block.0] = candidate;
         let output = values_of(&self.forward(step, &row)?.0)?;

@@ -92,14 +92,22 @@ impl<'a> PrefixSearch<'a> {
             return Err(RunError::Cancelled);
         }
         self.n_block_evaluations += 1;
-        self.state.run_block(self.denoiser, self.request.window, cell, hidden, input)
+        self.state
+            .run_block(self.denoiser, self.request.window, cell, hidden, input)
     }
 
     /// The raw output when every block from `first` on is `full`.
-    fn output_of_full_rest(&mut self, first: usize, hidden: Tensor, input: &StepInput) -> Result<Vec<f32>, RunError> {
+    fn output_of_full_rest(
+        &mut self,
+        first: usize,
+        hidden: Tensor,
+        input: &StepInput,
+    ) -> Result<Vec<f32>, RunError> {
         let mut hidden = hidden;
         for block in (first..self.n_blocks()).map(Block) {
-            hidden = self.run_block((block, Strategy::Full), &hidden, input)?.hidden;
+            hidden = self
+                .run_block((block, Strategy::Full), &hidden, input)?
+                .hidden;
         }
         values_of(&self.denoiser.model.output(&hidden, input)?)
     }
@@ -131,7 +139,12 @@ impl CandidateLosses for PrefixSearch<'_> {
         Ok(())
     }
 
-    fn loss_of(&mut self, step: Step, block: Block, candidate: Strategy) -> Result<f32, CalibrateError> {
+    fn loss_of(
+        &mut self,
+        step: Step,
+        block: Block,
+        candidate: Strategy,
+    ) -> Result<f32, CalibrateError> {
         let mut current = self.take_current(step)?;
         let result = self.run_block((block, candidate), &current.entering, &current.input)?;
         let hidden = result.hidden.clone();
@@ -145,7 +158,10 @@ impl CandidateLosses for PrefixSearch<'_> {
 
     fn choose(&mut self, step: Step, block: Block, choice: Strategy) -> Result<(), CalibrateError> {
         let mut current = self.take_current(step)?;
-        let tried = current.tried.drain(..).find(|(strategy, _)| *strategy == choice);
+        let tried = current
+            .tried
+            .drain(..)
+            .find(|(strategy, _)| *strategy == choice);
         let result = match tried {
             Some((_, result)) => result,
             None => self.run_block((block, choice), &current.entering, &current.input)?,
@@ -168,7 +184,10 @@ impl CandidateLosses for PrefixSearch<'_> {
     fn finish_step(&mut self, step: Step, _: &[Strategy]) -> Result<(), CalibrateError> {
         // Every block already ran as chosen: only the head is left.
         let current = self.take_current(step)?;
-        let output = self.denoiser.model.output(&current.entering, &current.input)?;
+        let output = self
+            .denoiser
+            .model
+            .output(&current.entering, &current.input)?;
         Ok(self.state.advance(self.denoiser, step, &output)?)
     }
 }

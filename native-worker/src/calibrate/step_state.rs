@@ -73,7 +73,12 @@ impl StepState {
     }
 
     /// Lets the sampler go on with the step's raw output (N, C_out, h, w).
-    pub(crate) fn advance(&mut self, denoiser: &Denoiser<'_>, step: Step, output: &Tensor) -> Result<(), RunError> {
+    pub(crate) fn advance(
+        &mut self,
+        denoiser: &Denoiser<'_>,
+        step: Step,
+        output: &Tensor,
+    ) -> Result<(), RunError> {
         self.latent = denoiser.next_latent(&mut self.sampler, step, &self.latent, output)?;
         ensure_finite(&self.latent, step)
     }

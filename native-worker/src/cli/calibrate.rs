@@ -8,7 +8,9 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use dfa_core::cost::PlanCost;
 use dfa_core::metric::LossKind;
-use dfa_core::search::{SearchMode, SearchSettings, Threshold, check_candidates, default_candidates};
+use dfa_core::search::{
+    SearchMode, SearchSettings, Threshold, check_candidates, default_candidates,
+};
 use dfa_core::wire::{CheckedPlan, PlanSearch, plan_hash};
 use dfa_core::{Strategy, Window};
 use serde_json::json;
@@ -31,17 +33,32 @@ pub(crate) struct CalibrateArgs {
     #[command(flatten)]
     run: RunFlags,
     /// Threshold δ: a number, or the paper's D1 to D6.
-    #[arg(long, env = "DFA_THRESHOLD", value_name = "DELTA", default_value = "D2")]
+    #[arg(
+        long,
+        env = "DFA_THRESHOLD",
+        value_name = "DELTA",
+        default_value = "D2"
+    )]
     threshold: Threshold,
     /// Window: keys on each side as N, as a share of the tokens like 1/8, or LEFT,RIGHT.
     #[arg(long, env = "DFA_WINDOW", value_name = "WINDOW", default_value = "1/8")]
     window: WindowChoice,
     /// Loss: relative (the paper's) or relative_signed (the reference's).
-    #[arg(long, env = "DFA_LOSS", value_name = "LOSS", default_value = "relative")]
+    #[arg(
+        long,
+        env = "DFA_LOSS",
+        value_name = "LOSS",
+        default_value = "relative"
+    )]
     loss: LossKind,
     /// Candidates in the order in which they are tried
     /// [default: ast,wa_rs+asc,wa_rs,asc; without guidance ast,wa_rs].
-    #[arg(long, env = "DFA_CANDIDATES", value_name = "LIST", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "DFA_CANDIDATES",
+        value_name = "LIST",
+        value_delimiter = ','
+    )]
     candidates: Option<Vec<Strategy>>,
     /// exact stops at the first candidate under budget; record-all measures every
     /// candidate, so that the plan can be decided again at any threshold.
@@ -54,7 +71,13 @@ pub(crate) struct CalibrateArgs {
     #[arg(long, env = "DFA_RESTART")]
     restart: bool,
     /// Where the plan goes; the state goes beside it, to PLAN.state.
-    #[arg(short, long, env = "DFA_OUTPUT", value_name = "PLAN", default_value = "plan.json")]
+    #[arg(
+        short,
+        long,
+        env = "DFA_OUTPUT",
+        value_name = "PLAN",
+        default_value = "plan.json"
+    )]
     output: PathBuf,
 }
 
@@ -62,7 +85,10 @@ pub(crate) struct CalibrateArgs {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum WindowChoice {
     Keys(Window),
-    ShareOfTokens { numerator: usize, denominator: usize },
+    ShareOfTokens {
+        numerator: usize,
+        denominator: usize,
+    },
 }
 
 impl FromStr for WindowChoice {
@@ -71,17 +97,23 @@ impl FromStr for WindowChoice {
     fn from_str(text: &str) -> Result<Self, String> {
         let number = |text: &str| text.trim().parse::<usize>().ok();
         let parsed = if let Some((left, right)) = text.split_once(',') {
-            number(left).zip(number(right)).map(|(left, right)| Self::Keys(Window { left, right }))
+            number(left)
+                .zip(number(right))
+                .map(|(left, right)| Self::Keys(Window { left, right }))
         } else if let Some((numerator, denominator)) = text.split_once('/') {
             let parts = number(numerator).zip(number(denominator));
-            parts.filter(|(_, denominator)| *denominator > 0).map(|(numerator, denominator)| Self::ShareOfTokens {
-                numerator,
-                denominator,
-            })
+            parts
+                .filter(|(_, denominator)| *denominator > 0)
+                .map(|(numerator, denominator)| Self::ShareOfTokens {
+                    numerator,
+                    denominator,
+                })
         } else {
             number(text).map(|side| Self::Keys(Window::symmetric(side)))
         };
-        parsed.ok_or_else(|| "a window is N, a share like 1/8, or LEFT,RIGHT (keys on each side)".into())
+        parsed.ok_or_else(|| {
+            "a window is N, a share like 1/8, or LEFT,RIGHT (keys on each side)".into()
+        })
     }
 }
 
@@ -133,19 +165,29 @@ pub(super) fn run(args: &CalibrateArgs, global: GlobalFlags) -> Result<ExitCode,
     let stop = StopButton::install()?;
     let n_blocks = setup.geometry().n_blocks;
     let mut progress = Progress::of_cells(&stop, "calibrating", setup.sampler.n_steps() * n_blocks);
-    if args.resume && let Ok(saved) = Checkpoint::load(&state, &settings) {
+    if args.resume
+        && let Ok(saved) = Checkpoint::load(&state, &settings)
+    {
         progress.skip(saved.record.shape().n_cells());
     }
     let start = Instant::now();
     let denoiser = setup.denoiser(&setup.labels);
-    let found = calibrate::calibrate(&denoiser, &request, &setup.latent, Some(&saving), &mut progress);
+    let found = calibrate::calibrate(
+        &denoiser,
+        &request,
+        &setup.latent,
+        Some(&saving),
+        &mut progress,
+    );
     progress.finish();
     let found = found.map_err(|error| explain(error, &state))?;
     let elapsed_secs = start.elapsed().as_secs_f64();
     let plan = checked_plan(&setup, &request, &found);
     let text = plan.to_json().map_err(Failure::failed)?;
     write_whole(&args.output, text.as_bytes()).map_err(|error| {
-        Failure::failed(anyhow::Error::new(error).context(format!("cannot write {}", args.output.display())))
+        Failure::failed(
+            anyhow::Error::new(error).context(format!("cannot write {}", args.output.display())),
+        )
     })?;
     // The plan is safe; a state that cannot be removed is only clutter.
     let _ = std::fs::remove_file(&state);
@@ -161,7 +203,10 @@ fn state_path(output: &Path) -> PathBuf {
 
 fn request(args: &CalibrateArgs, setup: &RunSetup) -> Result<CalibrateRequest, Failure> {
     let guided = setup.guidance.is_on();
-    let candidates = args.candidates.clone().unwrap_or_else(|| default_candidates(guided));
+    let candidates = args
+        .candidates
+        .clone()
+        .unwrap_or_else(|| default_candidates(guided));
     check_candidates(&candidates, guided).map_err(Failure::usage)?;
     Ok(CalibrateRequest {
         search: SearchSettings {
@@ -176,7 +221,12 @@ fn request(args: &CalibrateArgs, setup: &RunSetup) -> Result<CalibrateRequest, F
 
 /// Everything that decides the plan, by name.
 fn settings(setup: &RunSetup, request: &CalibrateRequest) -> Settings {
-    let candidates: Vec<&str> = request.search.candidates.iter().map(|candidate| candidate.as_str()).collect();
+    let candidates: Vec<&str> = request
+        .search
+        .candidates
+        .iter()
+        .map(|candidate| candidate.as_str())
+        .collect();
     let fingerprint = setup.fingerprint();
     let entries = [
         ("weights_sha256", fingerprint.weights_sha256.to_string()),
@@ -189,9 +239,17 @@ fn settings(setup: &RunSetup, request: &CalibrateRequest) -> Settings {
         ("residual_half", fingerprint.residual_half.to_string()),
         ("labels", format!("{:?}", setup.labels)),
         ("seed", setup.seed.to_string()),
-        ("latents", setup.latents_sha256.map_or_else(|| "from the seed".into(), |hash| hash.to_string())),
+        (
+            "latents",
+            setup
+                .latents_sha256
+                .map_or_else(|| "from the seed".into(), |hash| hash.to_string()),
+        ),
         ("threshold", request.search.threshold.to_string()),
-        ("window", format!("{},{}", request.window.left, request.window.right)),
+        (
+            "window",
+            format!("{},{}", request.window.left, request.window.right),
+        ),
         ("loss", request.loss.to_string()),
         ("candidates", candidates.join(",")),
         ("search", request.search.mode.as_str().to_owned()),
@@ -234,8 +292,10 @@ fn report(
     let cost = PlanCost::of(&plan.plan, setup.layer_shape(), setup.guidance.is_on());
     let hash = plan_hash(&plan.plan);
     if global.json {
-        let counts: serde_json::Map<String, serde_json::Value> =
-            Strategy::ALL.iter().map(|s| (s.to_string(), plan.plan.count(*s).into())).collect();
+        let counts: serde_json::Map<String, serde_json::Value> = Strategy::ALL
+            .iter()
+            .map(|s| (s.to_string(), plan.plan.count(*s).into()))
+            .collect();
         let summary = json!({
             "plan": args.output, "plan_hash": hash.to_string(), "threshold": args.threshold.value(),
             "attention_kept_share": cost.attention_kept_share(), "layer_kept_share": cost.layer_kept_share(),
@@ -262,7 +322,9 @@ fn report(
     }
     let full_share = plan.plan.count(Strategy::Full) as f64 / plan.plan.shape().n_cells() as f64;
     if full_share >= 0.95 {
-        terminal::warn("at least 95 % of the cells are full attention: this threshold saves next to nothing here; try a larger one");
+        terminal::warn(
+            "at least 95 % of the cells are full attention: this threshold saves next to nothing here; try a larger one",
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -274,8 +336,15 @@ mod tests {
     #[test]
     fn windows_are_keys_shares_or_two_sides() {
         let check = |text: &str, expected: Option<(usize, usize)>| {
-            let window = text.parse::<WindowChoice>().ok().map(|choice| choice.for_tokens(256));
-            assert_eq!(window.map(|window| (window.left, window.right)), expected, "{text:?}");
+            let window = text
+                .parse::<WindowChoice>()
+                .ok()
+                .map(|choice| choice.for_tokens(256));
+            assert_eq!(
+                window.map(|window| (window.left, window.right)),
+                expected,
+                "{text:?}"
+            );
         };
         check("1/8", Some((32, 32)));
         check("3/16", Some((48, 48)));

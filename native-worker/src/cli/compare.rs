@@ -34,7 +34,13 @@ pub(crate) struct CompareArgs {
     #[arg(long, env = "DFA_BATCH_SIZE", value_name = "N", default_value_t = 8, value_parser = positive)]
     batch_size: usize,
     /// Folder for report.html, report.json, grid.png and the pictures.
-    #[arg(short, long, env = "DFA_OUTPUT", value_name = "DIR", default_value = "out/compare")]
+    #[arg(
+        short,
+        long,
+        env = "DFA_OUTPUT",
+        value_name = "DIR",
+        default_value = "out/compare"
+    )]
     output: PathBuf,
 }
 
@@ -51,7 +57,10 @@ pub(super) fn run(args: &CompareArgs, global: GlobalFlags) -> Result<ExitCode, F
     let n_batches = setup.labels.len().div_ceil(args.batch_size);
     let n_steps = 2 * n_batches * setup.sampler.n_steps();
     let mut progress = Progress::of_steps(&stop, "comparing", n_steps);
-    let plan_file = args.plan.file_name().map(|name| name.to_string_lossy().into_owned());
+    let plan_file = args
+        .plan
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
     let found = compare(&setup, &plan, plan_file, args.batch_size, &mut progress);
     progress.finish();
     let found = found.map_err(|error| match error {
@@ -71,7 +80,12 @@ pub(super) fn run(args: &CompareArgs, global: GlobalFlags) -> Result<ExitCode, F
     Ok(ExitCode::SUCCESS)
 }
 
-fn save(args: &CompareArgs, setup: &RunSetup, plan: &CheckedPlan, found: &Comparison) -> Result<(), Failure> {
+fn save(
+    args: &CompareArgs,
+    setup: &RunSetup,
+    plan: &CheckedPlan,
+    found: &Comparison,
+) -> Result<(), Failure> {
     let mut rows = Vec::new();
     let mut pngs = Vec::new();
     for (index, (raw, compressed)) in found.raw.iter().zip(&found.compressed).enumerate() {
@@ -81,7 +95,12 @@ fn save(args: &CompareArgs, setup: &RunSetup, plan: &CheckedPlan, found: &Compar
         let name = picture_name(setup, index);
         let images = args.output.join("images");
         write_png(&images.join(format!("raw-{name}")), raw, &raw_text).map_err(Failure::failed)?;
-        write_png(&images.join(format!("compressed-{name}")), compressed, &compressed_text).map_err(Failure::failed)?;
+        write_png(
+            &images.join(format!("compressed-{name}")),
+            compressed,
+            &compressed_text,
+        )
+        .map_err(Failure::failed)?;
         let png = |picture: &Picture| picture.to_png_bytes(&[]).map_err(Failure::failed);
         pngs.push([png(raw)?, png(compressed)?, png(&difference)?]);
         rows.push(GridRow {
@@ -92,19 +111,24 @@ fn save(args: &CompareArgs, setup: &RunSetup, plan: &CheckedPlan, found: &Compar
     }
     let grid = PictureGrid { rows }.draw().map_err(Failure::failed)?;
     let text = picture_text(setup, Some(plan), 0);
-    let text: Vec<_> = text.into_iter().filter(|(key, _)| !matches!(*key, "dfa:class" | "dfa:image_index")).collect();
+    let text: Vec<_> = text
+        .into_iter()
+        .filter(|(key, _)| !matches!(*key, "dfa:class" | "dfa:image_index"))
+        .collect();
     write_png(&args.output.join("grid.png"), &grid, &text).map_err(Failure::failed)?;
     let json = serde_json::to_string_pretty(&found.report).map_err(Failure::failed)?;
     write(&args.output.join("report.json"), &(json + "\n"))?;
     let images: Vec<ReportImage<'_>> = pngs
         .iter()
         .zip(&found.report.images)
-        .map(|([raw_png, compressed_png, difference_png], metrics)| ReportImage {
-            label: &metrics.label,
-            raw_png,
-            compressed_png,
-            difference_png,
-        })
+        .map(
+            |([raw_png, compressed_png, difference_png], metrics)| ReportImage {
+                label: &metrics.label,
+                raw_png,
+                compressed_png,
+                difference_png,
+            },
+        )
         .collect();
     let page = ReportPage {
         report: &found.report,
@@ -117,7 +141,9 @@ fn save(args: &CompareArgs, setup: &RunSetup, plan: &CheckedPlan, found: &Compar
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     write_whole(path, text.as_bytes()).map_err(|error| {
-        Failure::failed(anyhow::Error::new(error).context(format!("cannot write {}", path.display())))
+        Failure::failed(
+            anyhow::Error::new(error).context(format!("cannot write {}", path.display())),
+        )
     })
 }
 
@@ -158,32 +184,80 @@ fn quoted(path: &Path) -> String {
 fn table(report: &Report) -> String {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let (raw, compressed) = (report.timings.raw, report.timings.compressed);
-    let times = |raw: f64, compressed: f64| format!("{raw:>8.2} s {compressed:>8.2} s   × {:.2}", raw / compressed);
+    let times = |raw: f64, compressed: f64| {
+        format!(
+            "{raw:>8.2} s {compressed:>8.2} s   × {:.2}",
+            raw / compressed
+        )
+    };
     let mut lines = vec![
-        format!("{} images, {} steps, plan {}", report.images.len(), report.settings.n_steps, report.plan.plan_hash.short()),
+        format!(
+            "{} images, {} steps, plan {}",
+            report.images.len(),
+            report.settings.n_steps,
+            report.plan.plan_hash.short()
+        ),
         String::new(),
-        format!("attention MACs kept (QKᵀ and AV)   {:>8}", percent(report.cost.attention_kept_share)),
-        format!("whole layer, with projections      {:>8}", percent(report.cost.layer_kept_share)),
+        format!(
+            "attention MACs kept (QKᵀ and AV)   {:>8}",
+            percent(report.cost.attention_kept_share)
+        ),
+        format!(
+            "whole layer, with projections      {:>8}",
+            percent(report.cost.layer_kept_share)
+        ),
         String::new(),
         "                                        raw  compressed  speed-up".to_owned(),
-        format!("self-attention layers            {}", times(raw.attention_secs, compressed.attention_secs)),
-        format!("whole run                        {}", times(raw.total_secs, compressed.total_secs)),
+        format!(
+            "self-attention layers            {}",
+            times(raw.attention_secs, compressed.attention_secs)
+        ),
+        format!(
+            "whole run                        {}",
+            times(raw.total_secs, compressed.total_secs)
+        ),
         String::new(),
     ];
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
     let ssim: Vec<f64> = report.images.iter().map(|image| image.ssim).collect();
-    let psnr: Vec<f64> = report.images.iter().filter_map(|image| image.psnr_db).collect();
+    let psnr: Vec<f64> = report
+        .images
+        .iter()
+        .filter_map(|image| image.psnr_db)
+        .collect();
     let n_identical = report.images.len() - psnr.len();
     let worst = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);
     if psnr.is_empty() {
         lines.push("PSNR to raw                        identical".to_owned());
     } else {
-        let identical = if n_identical > 0 { format!(" ({n_identical} identical)") } else { String::new() };
-        lines.push(format!("PSNR to raw                        mean {:.2} dB, worst {:.2} dB{identical}", mean(&psnr), worst(&psnr)));
+        let identical = if n_identical > 0 {
+            format!(" ({n_identical} identical)")
+        } else {
+            String::new()
+        };
+        lines.push(format!(
+            "PSNR to raw                        mean {:.2} dB, worst {:.2} dB{identical}",
+            mean(&psnr),
+            worst(&psnr)
+        ));
     }
-    lines.push(format!("SSIM to raw                        mean {:.4}, worst {:.4}", mean(&ssim), worst(&ssim)));
+    lines.push(format!(
+        "SSIM to raw                        mean {:.4}, worst {:.4}",
+        mean(&ssim),
+        worst(&ssim)
+    ));
     lines.push(String::new());
-    let shares = report.plan.strategies.iter().filter(|share| share.share > 0.0);
-    lines.extend(shares.map(|share| format!("{:<34} {:>8}", share.strategy.paper_name(), percent(share.share))));
+    let shares = report
+        .plan
+        .strategies
+        .iter()
+        .filter(|share| share.share > 0.0);
+    lines.extend(shares.map(|share| {
+        format!(
+            "{:<34} {:>8}",
+            share.strategy.paper_name(),
+            percent(share.share)
+        )
+    }));
     lines.join("\n")
 }

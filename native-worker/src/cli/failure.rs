@@ -26,7 +26,10 @@ impl Failure {
     }
 
     /// Prints the error with its causes and gives the exit code.
-    #[expect(clippy::print_stderr, reason = "errors of the command line go to standard error")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "errors of the command line go to standard error"
+    )]
     pub(crate) fn report(&self) -> ExitCode {
         let (error, code) = match self {
             Self::Usage(error) => (error, 2),
@@ -40,9 +43,9 @@ impl Failure {
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
-            RunError::PlanDoesNotFit { .. } | RunError::PlanNeedsGuidance | RunError::LabelCount { .. } => {
-                Self::usage(error)
-            }
+            RunError::PlanDoesNotFit { .. }
+            | RunError::PlanNeedsGuidance
+            | RunError::LabelCount { .. } => Self::usage(error),
             _ => Self::failed(error),
         }
     }

@@ -33,7 +33,13 @@ pub(crate) struct GenerateArgs {
     #[arg(long, env = "DFA_BATCH_SIZE", value_name = "N", default_value_t = 8, value_parser = positive)]
     batch_size: usize,
     /// Folder for the pictures.
-    #[arg(short, long, env = "DFA_OUTPUT", value_name = "DIR", default_value = "out/generate")]
+    #[arg(
+        short,
+        long,
+        env = "DFA_OUTPUT",
+        value_name = "DIR",
+        default_value = "out/generate"
+    )]
     output: PathBuf,
     /// Also save the final latents, tensor `latents`, to this safetensors file.
     #[arg(long, env = "DFA_SAVE_LATENTS", value_name = "FILE")]
@@ -88,24 +94,31 @@ fn check_outputs(args: &GenerateArgs, setup: &RunSetup) -> Result<bool, Failure>
             terminal::warn(&format!("no pictures will be written: {reason}"));
             Ok(false)
         }
-        Some(reason) => Err(Failure::failed(anyhow::anyhow!("{reason}; --save-latents FILE keeps the latents"))),
+        Some(reason) => Err(Failure::failed(anyhow::anyhow!(
+            "{reason}; --save-latents FILE keeps the latents"
+        ))),
     }
 }
 
 /// Why the model's latents cannot be made into pictures here.
 pub(super) fn why_no_pictures(setup: &RunSetup) -> Option<String> {
     if setup.folder.has_vae {
-        return Some("this model's latents need its VAE, and decoding with a VAE is not built yet".into());
+        return Some(
+            "this model's latents need its VAE, and decoding with a VAE is not built yet".into(),
+        );
     }
     let channels = setup.geometry().in_channels;
-    (channels != 3).then(|| format!("the model has no VAE and {channels} channels, which are no RGB pictures"))
+    (channels != 3)
+        .then(|| format!("the model has no VAE and {channels} channels, which are no RGB pictures"))
 }
 
 fn save_latents(path: &Path, made: &ImageRun) -> Result<(), Failure> {
     let tensors = HashMap::from([("latents".to_owned(), made.latent.clone())]);
     let bytes = safetensors::serialize(&tensors, None).map_err(Failure::failed)?;
     write_whole(path, &bytes).map_err(|error| {
-        Failure::failed(anyhow::Error::new(error).context(format!("cannot write {}", path.display())))
+        Failure::failed(
+            anyhow::Error::new(error).context(format!("cannot write {}", path.display())),
+        )
     })
 }
 
@@ -131,7 +144,13 @@ pub(super) fn picture_name(setup: &RunSetup, index: usize) -> String {
     let plain: String = name
         .chars()
         .take(40)
-        .map(|letter| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' })
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() || letter == '-' {
+                letter
+            } else {
+                '_'
+            }
+        })
         .collect();
     format!("{index:03}-{plain}.png")
 }
@@ -147,8 +166,14 @@ pub(super) fn picture_text(
     vec![
         ("Software", tool_version()),
         ("dfa:model", setup.folder.model_id.clone()),
-        ("dfa:weights_sha256", setup.identity.weights_sha256.to_string()),
-        ("dfa:class", format!("{class} {}", setup.folder.class_names.name(class))),
+        (
+            "dfa:weights_sha256",
+            setup.identity.weights_sha256.to_string(),
+        ),
+        (
+            "dfa:class",
+            format!("{class} {}", setup.folder.class_names.name(class)),
+        ),
         ("dfa:seed", setup.seed.to_string()),
         ("dfa:image_index", index.to_string()),
         ("dfa:steps", setup.sampler.n_steps().to_string()),

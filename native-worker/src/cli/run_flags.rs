@@ -65,11 +65,19 @@ impl RunFlags {
     }
 
     /// Loads the run; what the flags leave open comes from `plan`.
-    pub(crate) fn prepare(&self, n_default: usize, plan: Option<&CheckedPlan>) -> Result<RunSetup, Failure> {
+    pub(crate) fn prepare(
+        &self,
+        n_default: usize,
+        plan: Option<&CheckedPlan>,
+    ) -> Result<RunSetup, Failure> {
         let fingerprint = plan.and_then(|plan| plan.fingerprint.as_ref());
         let n_steps = self.steps.or(plan.map(|plan| plan.plan.shape().n_steps));
-        let guidance = self.guidance.or(fingerprint.map(|fingerprint| fingerprint.guidance_scale));
-        let residual_half = self.residual_half.or(fingerprint.map(|fingerprint| fingerprint.residual_half));
+        let guidance = self
+            .guidance
+            .or(fingerprint.map(|fingerprint| fingerprint.guidance_scale));
+        let residual_half = self
+            .residual_half
+            .or(fingerprint.map(|fingerprint| fingerprint.residual_half));
         let spec = RunSpec {
             model: self.model.clone(),
             labels: self.labels.clone(),
@@ -78,7 +86,9 @@ impl RunFlags {
             latents: self.latents.clone(),
             size: self.size,
             n_steps: n_steps.unwrap_or(DEFAULT_STEPS),
-            sampler: self.sampler.or(fingerprint.map(|fingerprint| fingerprint.sampler)),
+            sampler: self
+                .sampler
+                .or(fingerprint.map(|fingerprint| fingerprint.sampler)),
             guidance_scale: guidance.unwrap_or(DEFAULT_GUIDANCE),
             seed: self.seed,
             residual_half: residual_half.unwrap_or_default(),
@@ -97,17 +107,29 @@ impl RunFlags {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct PlanFlags {
     /// Accept that this field of the plan's fingerprint differs from the run; repeatable.
-    #[arg(long, env = "DFA_ALLOW_MISMATCH", value_name = "FIELD", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "DFA_ALLOW_MISMATCH",
+        value_name = "FIELD",
+        value_delimiter = ','
+    )]
     allow_mismatch: Vec<FingerprintField>,
 }
 
 impl PlanFlags {
     /// Refuses a plan that was not made for this run.
-    pub(crate) fn check(&self, path: &Path, plan: &CheckedPlan, setup: &RunSetup) -> Result<(), Failure> {
+    pub(crate) fn check(
+        &self,
+        path: &Path,
+        plan: &CheckedPlan,
+        setup: &RunSetup,
+    ) -> Result<(), Failure> {
         match &plan.fingerprint {
             Some(fingerprint) => fingerprint
                 .check(&setup.fingerprint(), &self.allow_mismatch)
-                .map_err(|error| Failure::usage(anyhow::Error::new(error).context(path.display().to_string()))),
+                .map_err(|error| {
+                    Failure::usage(anyhow::Error::new(error).context(path.display().to_string()))
+                }),
             None => {
                 super::terminal::warn(&format!(
                     "{} says nothing about the model it was made for (edited by hand or imported); using it unchecked",
@@ -124,7 +146,8 @@ pub(crate) fn read_plan(path: &Path) -> Result<CheckedPlan, Failure> {
     let context = || format!("plan {}", path.display());
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::failed(anyhow::Error::new(error).context(context())))?;
-    CheckedPlan::parse(&text).map_err(|error| Failure::failed(anyhow::Error::new(error).context(context())))
+    CheckedPlan::parse(&text)
+        .map_err(|error| Failure::failed(anyhow::Error::new(error).context(context())))
 }
 
 impl FromStr for LatentsFile {
@@ -148,7 +171,9 @@ impl FromStr for LatentsFile {
 /// `WxH`, for example `64x64`.
 fn parse_size(text: &str) -> Result<(usize, usize), String> {
     let sides = text.split_once(['x', 'X', '×']);
-    let parsed = sides.and_then(|(width, height)| Some((width.trim().parse().ok()?, height.trim().parse().ok()?)));
+    let parsed = sides.and_then(|(width, height)| {
+        Some((width.trim().parse().ok()?, height.trim().parse().ok()?))
+    });
     parsed.ok_or_else(|| "a size is written WIDTHxHEIGHT, for example 256x256".into())
 }
 
@@ -163,6 +188,9 @@ pub(crate) fn ensure_parent(path: &Path) -> Result<(), Failure> {
 /// Makes a folder.
 pub(crate) fn ensure_folder(folder: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(folder).map_err(|error| {
-        Failure::failed(anyhow::Error::new(error).context(format!("cannot make the folder {}", folder.display())))
+        Failure::failed(
+            anyhow::Error::new(error)
+                .context(format!("cannot make the folder {}", folder.display())),
+        )
     })
 }

@@ -11,7 +11,10 @@ use super::Failure;
 use crate::observer::{Event, Observer};
 
 /// Prints a warning to standard error.
-#[expect(clippy::print_stderr, reason = "warnings of the command line go to standard error")]
+#[expect(
+    clippy::print_stderr,
+    reason = "warnings of the command line go to standard error"
+)]
 pub(crate) fn warn(text: &str) {
     eprintln!("warning: {text}");
 }
@@ -114,9 +117,12 @@ impl Observer for Progress {
     fn event(&mut self, event: Event<'_>) {
         match (event, self.unit) {
             (Event::StepStarted { step, n_steps }, _) => {
-                self.bar.set_message(format!("step {}/{n_steps}", step.0 + 1));
+                self.bar
+                    .set_message(format!("step {}/{n_steps}", step.0 + 1));
             }
-            (Event::Decided { .. }, Unit::Cells) | (Event::StepDone { .. }, Unit::Steps) => self.bar.inc(1),
+            (Event::Decided { .. }, Unit::Cells) | (Event::StepDone { .. }, Unit::Steps) => {
+                self.bar.inc(1)
+            }
             _ => {}
         }
     }

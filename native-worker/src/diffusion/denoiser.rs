@@ -39,7 +39,8 @@ impl Denoiser<'_> {
     /// # Errors
     /// If the latent does not have the run's shape.
     pub fn embed(&self, latent: &Tensor, input: &StepInput) -> Result<Tensor> {
-        self.model.embed(&self.guidance.batch_of_branches(latent)?, input)
+        self.model
+            .embed(&self.guidance.batch_of_branches(latent)?, input)
     }
 
     /// One block; `attend` computes its self-attention layer.
@@ -68,7 +69,9 @@ impl Denoiser<'_> {
         latent: &Tensor,
         output: &Tensor,
     ) -> std::result::Result<Tensor, SamplerError> {
-        let guided = self.guidance.combine(output, self.model.geometry().in_channels)?;
+        let guided = self
+            .guidance
+            .combine(output, self.model.geometry().in_channels)?;
         self.sampler.next(state, step, latent, &guided)
     }
 }

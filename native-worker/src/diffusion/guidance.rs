@@ -12,7 +12,9 @@ pub struct Guidance(f64);
 
 /// A guidance scale that makes no sense.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("guidance scale {found} is not usable: give a number from 0 to {MAX_SCALE} (1 or less turns guidance off)")]
+#[error(
+    "guidance scale {found} is not usable: give a number from 0 to {MAX_SCALE} (1 or less turns guidance off)"
+)]
 pub struct BadGuidance {
     /// What was given.
     pub found: f64,
@@ -107,6 +109,9 @@ mod tests {
         let output = output.reshape((2, 2, 1, 1)).unwrap();
         let guided = Guidance::new(4.0).unwrap().combine(&output, 1).unwrap();
         // cond 1, uncond 3: 3 + 4 (1 - 3)
-        assert_eq!(guided.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [-5.0]);
+        assert_eq!(
+            guided.flatten_all().unwrap().to_vec1::<f32>().unwrap(),
+            [-5.0]
+        );
     }
 }

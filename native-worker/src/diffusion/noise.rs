@@ -34,11 +34,22 @@ const TWO_POW_MINUS_53: f64 = 1.0 / (1u64 << 53) as f64;
 ///
 /// # Errors
 /// If the tensor cannot be made.
-pub fn start_noise(seed: u64, images: std::ops::Range<u64>, n_channels: usize, size: LatentSize) -> Result<Tensor> {
+pub fn start_noise(
+    seed: u64,
+    images: std::ops::Range<u64>,
+    n_channels: usize,
+    size: LatentSize,
+) -> Result<Tensor> {
     let per_image = n_channels * size.height * size.width;
     let n = (images.end - images.start) as usize;
-    let values: Vec<f32> = images.flat_map(|image| normal_values(seed, image, per_image)).collect();
-    Tensor::from_vec(values, (n, n_channels, size.height, size.width), &Device::Cpu)
+    let values: Vec<f32> = images
+        .flat_map(|image| normal_values(seed, image, per_image))
+        .collect();
+    Tensor::from_vec(
+        values,
+        (n, n_channels, size.height, size.width),
+        &Device::Cpu,
+    )
 }
 
 /// `n` class labels drawn uniformly from `0..n_classes`.
@@ -68,8 +79,17 @@ mod tests {
         };
         let batch = start_noise(7, 0..4, 2, size).unwrap();
         let alone = start_noise(7, 2..3, 2, size).unwrap();
-        let of_batch = batch.get(2).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        assert_eq!(of_batch, alone.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+        let of_batch = batch
+            .get(2)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap();
+        assert_eq!(
+            of_batch,
+            alone.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        );
         assert_ne!(of_batch, normal_values(8, 2, 30));
         assert_ne!(of_batch, normal_values(7, 3, 30));
     }
@@ -78,10 +98,20 @@ mod tests {
     fn noise_is_standard_normal() {
         let values = normal_values(1, 0, 100_000);
         let n = values.len() as f64;
-        let moment = |power: i32| values.iter().map(|&x| f64::from(x).powi(power)).sum::<f64>() / n;
+        let moment = |power: i32| {
+            values
+                .iter()
+                .map(|&x| f64::from(x).powi(power))
+                .sum::<f64>()
+                / n
+        };
         assert!(moment(1).abs() < 0.01, "mean {}", moment(1));
         assert!((moment(2) - 1.0).abs() < 0.02, "variance {}", moment(2));
-        assert!((moment(4) - 3.0).abs() < 0.15, "fourth moment {}", moment(4));
+        assert!(
+            (moment(4) - 3.0).abs() < 0.15,
+            "fourth moment {}",
+            moment(4)
+        );
     }
 
     #[test]

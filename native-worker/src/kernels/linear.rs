@@ -20,14 +20,24 @@ pub struct LinearShape {
 ///
 /// # Panics
 /// If a slice does not have the size that `shape` says.
-pub fn linear(shape: LinearShape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
+pub fn linear(
+    shape: LinearShape,
+    x: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    out: &mut [f32],
+) {
     let LinearShape {
         rows,
         inputs,
         outputs,
     } = shape;
     assert_eq!(x.len(), rows * inputs, "x is (rows, inputs)");
-    assert_eq!(weight.len(), outputs * inputs, "weight is (outputs, inputs)");
+    assert_eq!(
+        weight.len(),
+        outputs * inputs,
+        "weight is (outputs, inputs)"
+    );
     assert_eq!(out.len(), rows * outputs, "out is (rows, outputs)");
     if let Some(bias) = bias {
         for row in out.chunks_exact_mut(outputs) {

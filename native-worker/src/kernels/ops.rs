@@ -1,7 +1,9 @@
 //! The kernels on candle tensors: what a model calls. Each is a candle custom op over
 //! contiguous `f32` CPU storage; another device gets an error, never a silent detour.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail,
+};
 
 use super::attention::{AttentionMask, AttentionShape, Qkv, tiled};
 use super::elementwise::{self, Modulation};
@@ -194,7 +196,13 @@ impl CustomOp3 for LinearOp {
 /// Self-attention over heads stored side by side.
 ///
 /// `q`, `k`, `v`: (N, T, H·d); result (outputs, N, T, H·d), see [`AttentionMask`].
-pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, n_heads: usize, mask: AttentionMask) -> Result<Tensor> {
+pub fn attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    n_heads: usize,
+    mask: AttentionMask,
+) -> Result<Tensor> {
     q.apply_op3_no_bwd(k, v, &Attention { n_heads, mask })
 }
 
@@ -221,7 +229,10 @@ impl CustomOp3 for Attention {
         expect_dims(self.name(), k_layout, &[batch, n_tokens, width])?;
         expect_dims(self.name(), v_layout, &[batch, n_tokens, width])?;
         if !width.is_multiple_of(self.n_heads) {
-            bail!("attention: width {width} is not a multiple of {} heads", self.n_heads);
+            bail!(
+                "attention: width {width} is not a multiple of {} heads",
+                self.n_heads
+            );
         }
         let shape = AttentionShape {
             batch,
@@ -244,7 +255,10 @@ impl CustomOp3 for Attention {
 
 fn expect_dims(name: &str, layout: &Layout, expected: &[usize]) -> Result<()> {
     if layout.dims() != expected {
-        bail!("{name}: expected a tensor of shape {expected:?}, got {:?}", layout.dims());
+        bail!(
+            "{name}: expected a tensor of shape {expected:?}, got {:?}",
+            layout.dims()
+        );
     }
     Ok(())
 }

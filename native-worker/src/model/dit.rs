@@ -49,12 +49,20 @@ struct Embedder {
 }
 
 impl Embedder {
-    fn load(weights: &mut Weights, name: &str, config: &DitConfig) -> std::result::Result<Self, WeightsError> {
+    fn load(
+        weights: &mut Weights,
+        name: &str,
+        config: &DitConfig,
+    ) -> std::result::Result<Self, WeightsError> {
         let d = config.width();
         let timestep = format!("{name}.timestep_embedder");
         let table = format!("{name}.class_embedder.embedding_table.weight");
         Ok(Self {
-            timestep_1: Linear::load(weights, &format!("{timestep}.linear_1"), with_bias(TIMESTEP_FEATURES, d))?,
+            timestep_1: Linear::load(
+                weights,
+                &format!("{timestep}.linear_1"),
+                with_bias(TIMESTEP_FEATURES, d),
+            )?,
             timestep_2: Linear::load(weights, &format!("{timestep}.linear_2"), with_bias(d, d))?,
             classes: weights.tensor(&table, &[config.n_classes + 1, d])?,
         })
@@ -63,7 +71,9 @@ impl Embedder {
     /// SiLU(timestep embedding + class embedding), (N, D): every user applies the SiLU.
     fn forward(&self, input: &StepInput) -> Result<Tensor> {
         let features = embed::timestep_features(input.timestep, TIMESTEP_FEATURES, 1.0)?; // (1, 256)
-        let timestep = self.timestep_2.forward(&self.timestep_1.forward(&features)?.silu()?)?; // (1, D)
+        let timestep = self
+            .timestep_2
+            .forward(&self.timestep_1.forward(&features)?.silu()?)?; // (1, D)
         let labels = Tensor::new(input.labels.as_slice(), self.classes.device())?;
         let classes = self.classes.index_select(&labels, 0)?; // (N, D)
         classes.broadcast_add(&timestep)?.silu()
@@ -79,14 +89,26 @@ const fn with_bias(inputs: usize, outputs: usize) -> LinearSpec {
 }
 
 impl DitBlock {
-    fn load(weights: &mut Weights, idx: usize, config: &DitConfig) -> std::result::Result<Self, WeightsError> {
+    fn load(
+        weights: &mut Weights,
+        idx: usize,
+        config: &DitConfig,
+    ) -> std::result::Result<Self, WeightsError> {
         let d = config.width();
         let name = format!("transformer_blocks.{idx}");
         Ok(Self {
             embedder: Embedder::load(weights, &format!("{name}.norm1.emb"), config)?,
-            modulation: Linear::load(weights, &format!("{name}.norm1.linear"), with_bias(d, 6 * d))?,
+            modulation: Linear::load(
+                weights,
+                &format!("{name}.norm1.linear"),
+                with_bias(d, 6 * d),
+            )?,
             attention: SelfAttention::load(weights, &format!("{name}.attn1"), config)?,
-            mlp_in: Linear::load(weights, &format!("{name}.ff.net.0.proj"), with_bias(d, 4 * d))?,
+            mlp_in: Linear::load(
+                weights,
+                &format!("{name}.ff.net.0.proj"),
+                with_bias(d, 4 * d),
+            )?,
             mlp_out: Linear::load(weights, &format!("{name}.ff.net.2"), with_bias(4 * d, d))?,
         })
     }
@@ -105,14 +127,19 @@ impl Dit {
         Ok(model)
     }
 
-    fn from_weights(config: &DitConfig, weights: &mut Weights) -> std::result::Result<Self, FolderError> {
+    fn from_weights(
+        config: &DitConfig,
+        weights: &mut Weights,
+    ) -> std::result::Result<Self, FolderError> {
         let (d, p) = (config.width(), config.patch_size);
         let patch_values = config.in_channels * p * p;
         let conv = weights.tensor("pos_embed.proj.weight", &[d, config.in_channels, p, p])?;
-        let conv = conv.reshape((d, patch_values)).map_err(|error| WeightsError::NotSafetensors {
-            path: "pos_embed.proj.weight".into(),
-            reason: error.to_string(),
-        })?;
+        let conv =
+            conv.reshape((d, patch_values))
+                .map_err(|error| WeightsError::NotSafetensors {
+                    path: "pos_embed.proj.weight".into(),
+                    reason: error.to_string(),
+                })?;
         let bias = weights.tensor("pos_embed.proj.bias", &[d])?;
         let blocks = (0..config.n_blocks).map(|idx| DitBlock::load(weights, idx, config));
         Ok(Self {
@@ -121,7 +148,11 @@ impl Dit {
             patch_embed: Linear::new(conv, Some(bias)),
             blocks: blocks.collect::<std::result::Result<_, _>>()?,
             proj_out_1: Linear::load(weights, "proj_out_1", with_bias(d, 2 * d))?,
-            proj_out_2: Linear::load(weights, "proj_out_2", with_bias(d, p * p * config.out_channels))?,
+            proj_out_2: Linear::load(
+                weights,
+                "proj_out_2",
+                with_bias(d, p * p * config.out_channels),
+            )?,
         })
     }
 }
@@ -158,10 +189,25 @@ impl Transformer for Dit {
         tokens.broadcast_add(&embed::sincos_positions(self.geometry.width(), positions)?)
     }
 
-    fn block(&self, block: Block, hidden: &Tensor, input: &StepInput, attend: &mut Attend<'_>) -> Result<Tensor> {
+    fn block(
+        &self,
+        block: Block,
+        hidden: &Tensor,
+        input: &StepInput,
+        attend: &mut Attend<'_>,
+    ) -> Result<Tensor> {
         let layers = &self.blocks[block.0];
-        let modulation = layers.modulation.forward(&layers.embedder.forward(input)?)?; // (N, 6D)
-        let [shift_msa, scale_msa, gate_msa, shift_mlp, scale_mlp, gate_mlp] = &chunks::<6>(&modulation)?;
+        let modulation = layers
+            .modulation
+            .forward(&layers.embedder.forward(input)?)?; // (N, 6D)
+        let [
+            shift_msa,
+            scale_msa,
+            gate_msa,
+            shift_mlp,
+            scale_mlp,
+            gate_mlp,
+        ] = &chunks::<6>(&modulation)?;
 
         let normed = ops::layer_norm_modulate(hidden, shift_msa, scale_msa, NORM_EPS)?; // (N, T, D)
         let attention = attend(&layers.attention, &normed)?; // (N, T, D)
@@ -184,7 +230,10 @@ impl Transformer for Dit {
 /// Splits (N, K·D) into K contiguous (N, D).
 fn chunks<const K: usize>(modulation: &Tensor) -> Result<[Tensor; K]> {
     let chunks = modulation.chunk(K, 1)?;
-    let chunks: Vec<Tensor> = chunks.iter().map(Tensor::contiguous).collect::<Result<_>>()?;
+    let chunks: Vec<Tensor> = chunks
+        .iter()
+        .map(Tensor::contiguous)
+        .collect::<Result<_>>()?;
     chunks
         .try_into()
         .map_err(|_| candle_core::Error::Msg(format!("modulation does not split into {K}")))

@@ -30,7 +30,11 @@ impl Linear {
     ///
     /// # Errors
     /// Only if a file is broken; a missing tensor is remembered by `weights`.
-    pub fn load(weights: &mut Weights, name: &str, spec: LinearSpec) -> std::result::Result<Self, WeightsError> {
+    pub fn load(
+        weights: &mut Weights,
+        name: &str,
+        spec: LinearSpec,
+    ) -> std::result::Result<Self, WeightsError> {
         let weight = weights.tensor(&format!("{name}.weight"), &[spec.outputs, spec.inputs])?;
         let bias = if spec.bias {
             Some(weights.tensor(&format!("{name}.bias"), &[spec.outputs])?)

@@ -80,10 +80,12 @@ impl ClassNames {
             let names = names.to_lowercase();
             names == wanted || names.split(',').any(|name| name.trim() == wanted)
         });
-        named.map(|(&index, _)| index).ok_or_else(|| LabelError::Unknown {
-            name: text.chars().take(80).collect(),
-            similar: self.similar(&wanted),
-        })
+        named
+            .map(|(&index, _)| index)
+            .ok_or_else(|| LabelError::Unknown {
+                name: text.chars().take(80).collect(),
+                similar: self.similar(&wanted),
+            })
     }
 
     fn similar(&self, wanted: &str) -> Vec<String> {
@@ -102,7 +104,11 @@ mod tests {
 
     #[test]
     fn labels_are_indices_names_or_synonyms() {
-        let names = [("0", "tench, Tinca tinca"), ("1", "goldfish"), ("x", "no class")];
+        let names = [
+            ("0", "tench, Tinca tinca"),
+            ("1", "goldfish"),
+            ("x", "no class"),
+        ];
         let names = names.map(|(index, name)| (index.to_owned(), name.to_owned()));
         let names = ClassNames::from_id2label(&names.into());
         let check = |text: &str, expected: Option<u32>| {

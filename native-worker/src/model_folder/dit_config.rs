@@ -99,7 +99,11 @@ impl DitConfig {
         }
         let fixed = [
             ("norm_type", file.norm_type.as_str(), "ada_norm_zero"),
-            ("activation_fn", file.activation_fn.as_str(), "gelu-approximate"),
+            (
+                "activation_fn",
+                file.activation_fn.as_str(),
+                "gelu-approximate",
+            ),
         ];
         for (key, found, wanted) in fixed {
             if found != wanted {
@@ -108,7 +112,11 @@ impl DitConfig {
             }
         }
         if file.norm_elementwise_affine {
-            return Err(unsupported("norm_elementwise_affine", "true".into(), "a DiT has false"));
+            return Err(unsupported(
+                "norm_elementwise_affine",
+                "true".into(),
+                "a DiT has false",
+            ));
         }
         let sizes = [
             ("num_attention_heads", file.num_attention_heads, 1024),
@@ -117,7 +125,11 @@ impl DitConfig {
             ("num_layers", file.num_layers, dfa_core::plan::MAX_BLOCKS),
             ("sample_size", file.sample_size, 1 << 16),
             ("patch_size", file.patch_size, 1 << 10),
-            ("num_embeds_ada_norm", file.num_embeds_ada_norm.unwrap_or(0), 1 << 24),
+            (
+                "num_embeds_ada_norm",
+                file.num_embeds_ada_norm.unwrap_or(0),
+                1 << 24,
+            ),
         ];
         for (key, found, most) in sizes {
             if !(1..=most).contains(&found) {
@@ -135,12 +147,20 @@ impl DitConfig {
         let out_channels = file.out_channels.unwrap_or(file.in_channels);
         if out_channels != file.in_channels && out_channels != 2 * file.in_channels {
             let expected = "it must be in_channels, or twice that (learned variance)";
-            return Err(unsupported("out_channels", out_channels.to_string(), expected));
+            return Err(unsupported(
+                "out_channels",
+                out_channels.to_string(),
+                expected,
+            ));
         }
         let width = file.num_attention_heads * file.attention_head_dim;
         if !width.is_multiple_of(4) {
             let expected = "heads × head size must be a multiple of 4 (2-D sin-cos positions)";
-            return Err(unsupported("attention_head_dim", file.attention_head_dim.to_string(), expected));
+            return Err(unsupported(
+                "attention_head_dim",
+                file.attention_head_dim.to_string(),
+                expected,
+            ));
         }
         if !(file.norm_eps > 0.0 && file.norm_eps < 1.0) {
             let expected = "it must be between 0 and 1";

@@ -41,7 +41,10 @@ pub enum WeightsError {
         reason: String,
     },
     /// Tensors are missing or have the wrong shape or type.
-    #[error("the weights in {folder} do not fit its config.json:\n{}", list(problems))]
+    #[error(
+        "the weights in {folder} do not fit its config.json:\n{}",
+        list(problems)
+    )]
     DoNotFit {
         /// The transformer's folder.
         folder: PathBuf,
@@ -78,7 +81,10 @@ impl fmt::Display for TensorProblem {
 /// At most twelve lines: a wrong config makes every tensor wrong.
 fn list(problems: &[TensorProblem]) -> String {
     let shown = problems.iter().take(12);
-    let mut text = shown.map(|problem| format!("  {problem}")).collect::<Vec<_>>().join("\n");
+    let mut text = shown
+        .map(|problem| format!("  {problem}"))
+        .collect::<Vec<_>>()
+        .join("\n");
     if problems.len() > 12 {
         text += &format!("\n  … and {} more", problems.len() - 12);
     }
@@ -162,7 +168,11 @@ impl Weights {
         for path in paths {
             let map = map_file(path)?;
             let idx = weights.files.len();
-            let names = parse(path, &map)?.names().into_iter().map(|name| (name.to_owned(), idx)).collect::<Vec<_>>();
+            let names = parse(path, &map)?
+                .names()
+                .into_iter()
+                .map(|name| (name.to_owned(), idx))
+                .collect::<Vec<_>>();
             weights.file_of.extend(names);
             weights.files.push((path.clone(), map));
         }
@@ -247,12 +257,19 @@ fn parse<'a>(path: &Path, map: &'a Mmap) -> Result<SafeTensors<'a>, WeightsError
 }
 
 /// The inner error is what was found instead.
-fn read_tensor(path: &Path, map: &Mmap, name: &str, shape: &[usize]) -> Result<Result<Tensor, String>, WeightsError> {
+fn read_tensor(
+    path: &Path,
+    map: &Mmap,
+    name: &str,
+    shape: &[usize],
+) -> Result<Result<Tensor, String>, WeightsError> {
     let broken = |reason: String| WeightsError::NotSafetensors {
         path: path.to_path_buf(),
         reason,
     };
-    let view = parse(path, map)?.tensor(name).map_err(|error| broken(error.to_string()))?;
+    let view = parse(path, map)?
+        .tensor(name)
+        .map_err(|error| broken(error.to_string()))?;
     if view.shape() != shape {
         return Ok(Err(format!("{:?}", view.shape())));
     }

@@ -21,15 +21,19 @@ pub fn attend(shape: AttentionShape, mask: AttentionMask, inputs: Qkv<'_>, out: 
             let at = row * shape.width() + head * shape.head_size;
             let target = at..at + shape.head_size;
             let full = || attend_keys(shape, inputs, row, head, 0..n_tokens);
-            let windowed =
-                |window: dfa_core::Window| attend_keys(shape, inputs, row, head, window.keys_of(query, n_tokens));
+            let windowed = |window: dfa_core::Window| {
+                attend_keys(shape, inputs, row, head, window.keys_of(query, n_tokens))
+            };
             match mask {
                 AttentionMask::Full => store(&mut first[target], &full()),
                 AttentionMask::Windowed(window) => store(&mut first[target], &windowed(window)),
                 AttentionMask::FullAndResidual(window) => {
                     let full = full();
-                    let residual: Vec<f64> =
-                        full.iter().zip(windowed(window)).map(|(o, w)| o - w).collect();
+                    let residual: Vec<f64> = full
+                        .iter()
+                        .zip(windowed(window))
+                        .map(|(o, w)| o - w)
+                        .collect();
                     store(&mut first[target.clone()], &full);
                     store(&mut second[target], &residual);
                 }

@@ -94,9 +94,9 @@ fn task_body<L: Lanes>(
     task: Task<'_>,
 ) {
     // Two vectors of queries and as many accumulator rows as the registers hold.
-    match L::QUERIES {
-        32 => heads_of_task::<L, 32, 8>(shape, mask, inputs, task),
-        16 => heads_of_task::<L, 16, 4>(shape, mask, inputs, task),
+    match L::WIDTH {
+        16 => heads_of_task::<L, 32, 8>(shape, mask, inputs, task),
+        8 => heads_of_task::<L, 16, 4>(shape, mask, inputs, task),
         _ => heads_of_task::<L, 8, 4>(shape, mask, inputs, task),
     }
 }
@@ -144,7 +144,13 @@ fn heads_of_task<L: Lanes, const Q: usize, const G: usize>(
             }
             if let Some(residual) = task.residual.as_deref_mut() {
                 let residual = &mut residual[at..];
-                subtract_from(&task.out[at..], residual, width, rows.len(), shape.head_size);
+                subtract_from(
+                    &task.out[at..],
+                    residual,
+                    width,
+                    rows.len(),
+                    shape.head_size,
+                );
             }
         }
     }
@@ -281,12 +287,26 @@ struct TileState<const Q: usize, const G: usize> {
     total: [f32; Q],
 }
 
+/// Two vectors: one row of Q lanes.
+type Row<L> = [<L as Lanes>::Vector; 2];
+
+#[inline(always)]
+fn load_row<L: Lanes, const Q: usize>(row: &[f32; Q]) -> Row<L> {
+    [L::load(row), L::load(&row[L::WIDTH..])]
+}
+
+#[inline(always)]
+fn store_row<L: Lanes, const Q: usize>(row: Row<L>, to: &mut [f32; Q]) {
+    L::store(row[0], to);
+    L::store(row[1], &mut to[L::WIDTH..]);
+}
+
 /// `sum += a x`, lane by lane.
 #[inline(always)]
-fn add_scaled<L: Lanes, const Q: usize>(sum: &mut [f32; Q], a: f32, x: &[f32; Q]) {
-    for lane in 0..Q {
-        sum[lane] = L::mul_add(a, x[lane], sum[lane]);
-    }
+fn add_scaled<L: Lanes>(sum: &mut Row<L>, a: f32, x: Row<L>) {
+    let a = L::splat(a);
+    sum[0] = L::mul_add_lanes(a, x[0], sum[0]);
+    sum[1] = L::mul_add_lanes(a, x[1], sum[1]);
 }
 
 impl<const Q: usize, const G: usize> TileState<Q, G> {
@@ -362,16 +382,19 @@ impl<const Q: usize, const G: usize> TileState<Q, G> {
             let at = (key + g) * keys.stride;
             &keys.k[at..at + self.queries.len()]
         });
-        let mut sums = [[0f32; Q]; N];
+        let mut sums = [[L::splat(0.0); 2]; N];
         for (column, query) in self.queries.iter().enumerate() {
+            let query = load_row::<L, Q>(query);
             for g in 0..N {
                 // SAFETY: every row has `queries.len()` elements, so `column` is inside.
                 // The check would sit in the innermost loop.
                 let value = unsafe { *rows[g].get_unchecked(column) };
-                add_scaled::<L, Q>(&mut sums[g], value, query);
+                add_scaled::<L>(&mut sums[g], value, query);
             }
         }
-        self.scores[row..row + N].copy_from_slice(&sums);
+        for (sums, scores) in sums.into_iter().zip(&mut self.scores[row..row + N]) {
+            store_row::<L, Q>(sums, scores);
+        }
     }
 
     /// Takes the pairs that do not count out of the current tile.
@@ -400,7 +423,11 @@ impl<const Q: usize, const G: usize> TileState<Q, G> {
         for scores in &self.scores[..n] {
             for lane in 0..Q {
                 let score = scores[lane];
-                largest[lane] = if score > largest[lane] { score } else { largest[lane] };
+                largest[lane] = if score > largest[lane] {
+                    score
+                } else {
+                    largest[lane]
+                };
             }
         }
         if largest != old {
@@ -449,14 +476,18 @@ impl<const Q: usize, const G: usize> TileState<Q, G> {
         n: usize,
         column: usize,
     ) {
-        let mut sums: [[f32; Q]; N] = std::array::from_fn(|g| self.sums[column + g]);
+        let mut sums: [Row<L>; N] =
+            std::array::from_fn(|g| load_row::<L, Q>(&self.sums[column + g]));
         for (key, weights) in (start..).zip(&self.scores[..n]) {
             let at = key * keys.stride + column;
             let values = &keys.v[at..at + N];
+            let weights = load_row::<L, Q>(weights);
             for g in 0..N {
-                add_scaled::<L, Q>(&mut sums[g], values[g], weights);
+                add_scaled::<L>(&mut sums[g], values[g], weights);
             }
         }
-        self.sums[column..column + N].copy_from_slice(&sums);
+        for (sums, kept) in sums.into_iter().zip(&mut self.sums[column..column + N]) {
+            store_row::<L, Q>(sums, kept);
+        }
     }
 }
