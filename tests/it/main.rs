@@ -1,5 +1,10 @@
 //! The one integration binary: a module per subject, so that it links once.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed unwrap is a failed test; the lint's own exception ends at #[test]"
+)]
+
 // Attention kernels, every instruction set against the plain reference.
 mod attention;
 

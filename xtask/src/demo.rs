@@ -34,6 +34,9 @@ pub(crate) fn run(repo: &Repo, extra: &[String]) -> Result<(), Failure> {
         MODEL,
         "--threshold",
         THRESHOLD,
+        // What the model was trained to be sampled with (its card).
+        "--guidance",
+        "3",
         "--restart",
         "-o",
         PLAN,

@@ -105,11 +105,8 @@ impl Checkpoint {
             ),
         ]);
         let tensors = tensors_of(state);
-        let bytes = safetensors::serialize(
-            tensors.iter().map(|(name, tensor)| (name, tensor)),
-            Some(header),
-        )
-        .map_err(|error| broken(error.to_string()))?;
+        let bytes = safetensors::serialize(&tensors, Some(header))
+            .map_err(|error| broken(error.to_string()))?;
         write_whole(path, &bytes).map_err(|source| CheckpointError::File {
             verb: "write",
             path: path.to_path_buf(),

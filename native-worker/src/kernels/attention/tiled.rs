@@ -133,7 +133,7 @@ fn heads_of_task<L: Lanes, const Q: usize, const G: usize>(
             };
             for (part, segments) in band.phases(mask) {
                 for segment in segments {
-                    state.visit::<L>(&keys, segment);
+                    state.visit::<L>(&keys, &segment);
                 }
                 match (part, task.residual.as_deref_mut()) {
                     (Part::Window, Some(residual)) => {
@@ -348,7 +348,7 @@ impl<const Q: usize, const G: usize> TileState<Q, G> {
 
     /// Adds a range of keys to the state.
     #[inline(always)]
-    fn visit<L: Lanes>(&mut self, keys: &Keys<'_>, segment: Segment) {
+    fn visit<L: Lanes>(&mut self, keys: &Keys<'_>, segment: &Segment) {
         let mut start = segment.keys.start;
         while start < segment.keys.end {
             let n = KEYS.min(segment.keys.end - start);
