@@ -3,5 +3,6 @@
 //! Not shipped. The tests themselves are modules of the one binary `it/main.rs`.
 
 pub mod closeness;
+pub mod dfa_command;
 pub mod engine;
 pub mod fixtures;
