@@ -31,9 +31,3 @@ mod metrics;
 
 // Samplers, step by step, against diffusers.
 mod samplers;
-
-// Pixels, PNG files, the grid of pictures.
-mod picture;
-
-// `dfa plan` and its neighbours, the real binary.
-mod cli_plan;

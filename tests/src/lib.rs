@@ -3,6 +3,5 @@
 //! Not shipped. The tests themselves are modules of the one binary `it/main.rs`.
 
 pub mod closeness;
-pub mod dfa_command;
 pub mod engine;
 pub mod fixtures;
