@@ -18,6 +18,8 @@ mod models;
 mod plan;
 mod plan_grid;
 mod run_flags;
+mod search_flags;
+mod sweep;
 mod terminal;
 
 pub use failure::Failure;
@@ -51,6 +53,8 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// Generate the same images raw and compressed, and report how they differ.
     Compare(compare::CompareArgs),
+    /// Calibrate at several thresholds and table what each saves and costs.
+    Sweep(sweep::SweepArgs),
     /// Look at, compare, check and convert compression plans.
     #[command(subcommand)]
     Plan(plan::PlanCommand),
@@ -81,6 +85,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Calibrate(args) => calibrate::run(&args, global),
         Command::Generate(args) => generate::run(&args, global),
         Command::Compare(args) => compare::run(&args, global),
+        Command::Sweep(args) => sweep::run(&args, global),
         Command::Plan(command) => plan::run(&command, global),
         Command::Completions(args) => completions::run(&args, global),
         Command::Models(args) => models::run(&args, global),

@@ -263,6 +263,7 @@ impl RunSetup {
             seed: self.seed,
             inputs: CalibrationInputs::Labels(self.labels.clone()),
             latents_sha256: self.latents_sha256,
+            width: Some(self.geometry().width()),
             tool_version: tool_version(),
         }
     }

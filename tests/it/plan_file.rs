@@ -99,6 +99,7 @@ fn provenance() -> Provenance {
         seed: 1 << 60,
         inputs: CalibrationInputs::Prompts(vec!["two\nlines, é".into()]),
         latents_sha256: Some(ContentHash::of(b"noise")),
+        width: Some(1152),
         tool_version: "dfa 0.1.0".into(),
     }
 }

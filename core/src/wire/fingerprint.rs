@@ -53,6 +53,9 @@ pub struct Provenance {
     /// Hash of the start noise where it came from a file instead of the seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latents_sha256: Option<ContentHash>,
+    /// d, the model's width, by which the share of the whole layer is counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
     /// Name and version of the program that made the plan.
     pub tool_version: String,
 }

@@ -52,6 +52,11 @@ pub(super) fn run(args: &CompareArgs, global: GlobalFlags) -> Result<ExitCode, F
     if let Some(reason) = why_no_pictures(&setup) {
         return Err(Failure::failed(anyhow::anyhow!("{reason}")));
     }
+    if calibrated_on(&plan, &setup) {
+        terminal::note(
+            "these are the images that the plan was calibrated on; another --seed shows what it does to new ones",
+        );
+    }
     ensure_folder(&args.output.join("images"))?;
     let stop = StopButton::install()?;
     let n_batches = setup.labels.len().div_ceil(args.batch_size);
@@ -78,6 +83,15 @@ pub(super) fn run(args: &CompareArgs, global: GlobalFlags) -> Result<ExitCode, F
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the plan was calibrated on these very images.
+fn calibrated_on(plan: &CheckedPlan, setup: &RunSetup) -> bool {
+    let own = setup.provenance();
+    plan.provenance.as_ref().is_some_and(|plan| {
+        (plan.seed, &plan.inputs, plan.latents_sha256)
+            == (own.seed, &own.inputs, own.latents_sha256)
+    })
 }
 
 fn save(

@@ -39,7 +39,7 @@ pub(crate) struct SizeFlags {
     /// Image tokens of one sample [default: the plan's].
     #[arg(long, env = "DFA_TOKENS", value_name = "N", value_parser = parse_tokens)]
     pub(crate) tokens: Option<usize>,
-    /// Model width (heads × head size), for the share of the whole layer with projections.
+    /// Model width (heads × head size), for the share of the whole layer [default: the plan's].
     #[arg(long, env = "DFA_WIDTH", value_name = "D", value_parser = parse_width)]
     pub(crate) width: Option<usize>,
 }

@@ -53,6 +53,17 @@ pub(crate) struct RunFlags {
 }
 
 impl RunFlags {
+    /// The same run over `n_images` of random classes from another seed.
+    pub(crate) fn of_new_images(&self, seed: u64, n_images: usize) -> Self {
+        Self {
+            labels: Vec::new(),
+            n_images: Some(n_images),
+            latents: None,
+            seed,
+            ..self.clone()
+        }
+    }
+
     /// `FILE[:TENSOR]` as typed.
     pub(crate) fn latents(&self) -> Option<PathBuf> {
         let latents = self.latents.as_ref()?;

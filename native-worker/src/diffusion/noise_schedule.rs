@@ -164,3 +164,28 @@ impl TimestepSpacing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// DEVIATION(trailing-steps): diffusers gives 62 timesteps for 61, and so on.
+    #[test]
+    fn trailing_spacing_gives_as_many_steps_as_asked_for() {
+        for n_steps in [1, 50, 61, 103, 121, 999] {
+            let timesteps = TimestepSpacing::Trailing.timesteps(TimestepGrid {
+                n_train: 1000,
+                end: 1000,
+                n_steps,
+                without_lowest: false,
+                offset: 0,
+            });
+            assert_eq!(timesteps.len(), n_steps);
+            assert_eq!(timesteps[0], 999, "{n_steps} steps");
+            assert!(
+                timesteps.is_sorted_by(|a, b| a > b) && timesteps.iter().all(|&t| t >= 0),
+                "{n_steps} steps: {timesteps:?}"
+            );
+        }
+    }
+}

@@ -19,7 +19,7 @@ const NARROW_CELL: usize = 19;
 /// The most steps that are drawn with wide cells.
 const MAX_WIDE_STEPS: usize = 34;
 /// Room for the blocks' numbers.
-const LEFT: usize = 56;
+const LEFT: usize = 68;
 /// Room for the steps' numbers and timesteps.
 const TOP: usize = 48;
 

@@ -264,6 +264,7 @@ fn provenance() -> Provenance {
         seed: SEED,
         inputs: CalibrationInputs::Labels((0..8).collect()),
         latents_sha256: None,
+        width: None,
         tool_version: "core digest 1".into(),
     }
 }

@@ -22,6 +22,8 @@ const MAX_NAME_BYTES: usize = 1024;
 const MAX_PROBLEMS: usize = 1000;
 /// Most calibration inputs.
 const MAX_INPUTS: usize = 65_536;
+/// Largest model width.
+const MAX_WIDTH: usize = 1 << 20;
 
 impl PlanFile {
     /// Everything that is wrong with the file; empty if [`check`](Self::check) succeeds.
@@ -257,6 +259,10 @@ impl Checker {
     fn provenance(&mut self, provenance: &Provenance) {
         self.name("provenance.model_id", &provenance.model_id);
         self.name("provenance.tool_version", &provenance.tool_version);
+        if let Some(width) = provenance.width {
+            let fits = (1..=MAX_WIDTH).contains(&width);
+            self.require(fits, "provenance.width", "1 to 1048576", width);
+        }
         let n_inputs = provenance.inputs.n_calibration_inputs();
         let fits = (1..=MAX_INPUTS).contains(&n_inputs);
         self.require(fits, "provenance.inputs", "1 to 65536 inputs", n_inputs);

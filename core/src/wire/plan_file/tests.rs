@@ -65,6 +65,7 @@ fn checked() -> CheckedPlan {
             seed: u64::MAX,
             inputs: CalibrationInputs::Labels(vec![3, 14]),
             latents_sha256: None,
+            width: Some(128),
             tool_version: "dfa 0.1.0".into(),
         }),
         edited_from: None,

@@ -30,11 +30,16 @@ impl KeptShares {
         let Some(n_tokens) = sizes.tokens.or(recorded).filter(|_| has_window) else {
             return Self::default();
         };
-        let width = sizes.width.unwrap_or(1);
-        let cost = PlanCost::of(&checked.plan, LayerShape { n_tokens, width }, true);
+        let recorded = checked.provenance.as_ref().and_then(|made| made.width);
+        let width = sizes.width.or(recorded);
+        let layer = LayerShape {
+            n_tokens,
+            width: width.unwrap_or(1),
+        };
+        let cost = PlanCost::of(&checked.plan, layer, true);
         Self {
             attention: Some(cost.attention_kept_share()),
-            layer: sizes.width.map(|_| cost.layer_kept_share()),
+            layer: width.map(|_| cost.layer_kept_share()),
         }
     }
 
