@@ -350,6 +350,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_stopped_run_advises_only_what_will_work() {
+        let check = |state: &str, expected: &str| {
+            let text = stopped(Path::new(state)).to_string();
+            assert!(text.contains(expected), "{state}: {text}");
+        };
+        check(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
+            "--resume",
+        );
+        check("no/such.state", "nothing is saved");
+    }
+
+    #[test]
     fn windows_are_keys_shares_or_two_sides() {
         let check = |text: &str, expected: Option<(usize, usize)>| {
             let window = text
