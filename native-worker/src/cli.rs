@@ -34,11 +34,16 @@ pub struct Cli {
     global: GlobalFlags,
 }
 
+/// A switch as a variable: `0`, `false`, `no`, `off` and nothing turn it off.
+fn switch() -> clap::builder::FalseyValueParser {
+    clap::builder::FalseyValueParser::new()
+}
+
 /// Flags of every subcommand.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct GlobalFlags {
     /// Print results as JSON, for machines.
-    #[arg(long, global = true, env = "DFA_JSON")]
+    #[arg(long, global = true, env = "DFA_JSON", value_parser = switch())]
     pub(crate) json: bool,
     /// Threads to compute with [default: all].
     #[arg(long, global = true, env = "DFA_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]

@@ -73,7 +73,7 @@ pub enum FolderError {
         hint: &'static str,
     },
     /// A file cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {source}; fetch it again, or check who may read it")]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -81,7 +81,7 @@ pub enum FolderError {
         source: std::io::Error,
     },
     /// A JSON file is broken.
-    #[error("{path} is not the JSON it should be: {reason}")]
+    #[error("{path} is not the JSON it should be: {reason}; correct it or fetch it again")]
     BadJson {
         /// The file.
         path: PathBuf,

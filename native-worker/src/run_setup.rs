@@ -2,7 +2,7 @@
 //! value, makes the sampler and the start noise. Calibration, generation and comparison
 //! all begin here.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use candle_core::{DType, Device, Tensor};
 use dfa_core::cost::LayerShape;
@@ -371,7 +371,10 @@ fn read_latents(file: &LatentsFile, folder: &ModelFolder) -> Result<Tensor, Setu
         path: file.path.clone(),
         reason,
     };
-    let tensors = load_tensors(&file.path).map_err(|error| wrong(error.to_string()))?;
+    let bytes = std::fs::read(&file.path)
+        .map_err(|error| wrong(format!("cannot be read ({error}); check the path")))?;
+    let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
+        .map_err(|error| wrong(format!("not a safetensors file ({error})")))?;
     let mut names: Vec<&String> = tensors.keys().collect();
     names.sort();
     let name = match (&file.tensor, names.as_slice()) {
@@ -405,11 +408,4 @@ fn read_latents(file: &LatentsFile, folder: &ModelFolder) -> Result<Tensor, Setu
         return Err(wrong("it holds NaN or infinity".into()));
     }
     Ok(latent)
-}
-
-fn load_tensors(
-    path: &Path,
-) -> Result<std::collections::HashMap<String, Tensor>, candle_core::Error> {
-    let bytes = std::fs::read(path)?;
-    candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
 }

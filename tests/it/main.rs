@@ -31,3 +31,12 @@ mod metrics;
 
 // Samplers, step by step, against diffusers.
 mod samplers;
+
+// Pictures: from latents, as PNG files, as a grid.
+mod picture;
+
+// Model folders, whole and spoiled.
+mod model_folder;
+
+// The real binary.
+mod cli;

@@ -38,7 +38,16 @@ impl TestRun {
         Self::open(&shipped_model(), n_steps, guidance_scale, labels)
     }
 
-    fn open(path: &std::path::Path, n_steps: usize, guidance_scale: f64, labels: &[u32]) -> Self {
+    /// Any model folder.
+    ///
+    /// # Panics
+    /// If it is broken.
+    pub fn open(
+        path: &std::path::Path,
+        n_steps: usize,
+        guidance_scale: f64,
+        labels: &[u32],
+    ) -> Self {
         let folder = ModelFolder::open(path).unwrap_or_else(|error| panic!("{error}"));
         let model = Dit::load(&folder).unwrap_or_else(|error| panic!("{error}"));
         let sampler =

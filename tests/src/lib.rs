@@ -1,7 +1,9 @@
-//! Support for the integration tests: where fixtures are, and how arrays are compared.
+//! Support for the integration tests: where fixtures are, how arrays are compared, how the
+//! binary is run.
 //!
 //! Not shipped. The tests themselves are modules of the one binary `it/main.rs`.
 
 pub mod closeness;
+pub mod dfa_command;
 pub mod engine;
 pub mod fixtures;

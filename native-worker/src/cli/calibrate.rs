@@ -16,7 +16,9 @@ use super::search_flags::SearchFlags;
 use super::terminal::{self, Progress, StopButton};
 use super::{Failure, GlobalFlags};
 use crate::calibrate::checkpoint::Settings;
-use crate::calibrate::{self, CalibrateError, CalibrateRequest, Calibration, Checkpoint, Saving};
+use crate::calibrate::{
+    self, CalibrateError, CalibrateRequest, Calibration, Checkpoint, CheckpointError, Saving,
+};
 use crate::generate::RunError;
 use crate::run_setup::RunSetup;
 use crate::whole_file::write_whole;
@@ -40,10 +42,10 @@ pub(crate) struct CalibrateArgs {
     #[command(flatten)]
     search: SearchFlags,
     /// Go on with a calibration that was stopped.
-    #[arg(long, env = "DFA_RESUME", conflicts_with = "restart")]
+    #[arg(long, env = "DFA_RESUME", conflicts_with = "restart", value_parser = super::switch())]
     resume: bool,
     /// Throw away the saved state of a calibration that was stopped.
-    #[arg(long, env = "DFA_RESTART")]
+    #[arg(long, env = "DFA_RESTART", value_parser = super::switch())]
     restart: bool,
     /// Where the plan goes; the state goes beside it, to PLAN.state.
     #[arg(
@@ -153,12 +155,26 @@ fn settings(setup: &RunSetup, request: &CalibrateRequest) -> Settings {
 
 fn explain(error: CalibrateError, state: &Path) -> Failure {
     match error {
-        CalibrateError::Run(RunError::Cancelled) => Failure::failed(anyhow::anyhow!(
+        CalibrateError::Run(RunError::Cancelled) => Failure::failed(stopped(state)),
+        CalibrateError::Run(error) => error.into(),
+        CalibrateError::Checkpoint(
+            error @ (CheckpointError::Nothing(_) | CheckpointError::OtherSettings { .. }),
+        ) => Failure::usage(error),
+        error => Failure::failed(error),
+    }
+}
+
+/// How to go on after Ctrl-C.
+fn stopped(state: &Path) -> anyhow::Error {
+    if state.exists() {
+        anyhow::anyhow!(
             "stopped; run the same command with --resume to go on after the last finished step ({})",
             state.display()
-        )),
-        CalibrateError::Run(error) => error.into(),
-        error => Failure::failed(error),
+        )
+    } else {
+        anyhow::anyhow!(
+            "stopped before the first step was finished, so nothing is saved; run the same command again"
+        )
     }
 }
 
@@ -226,4 +242,22 @@ fn report(
         );
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stopped_run_advises_only_what_will_work() {
+        let check = |state: &str, expected: &str| {
+            let text = stopped(Path::new(state)).to_string();
+            assert!(text.contains(expected), "{state}: {text}");
+        };
+        check(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
+            "--resume",
+        );
+        check("no/such.state", "nothing is saved");
+    }
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
+use serde_json::json;
 
 use super::terminal::print_result;
 use super::{Cli, Failure, GlobalFlags};
@@ -16,9 +17,16 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &CompletionsArgs, _: GlobalFlags) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &CompletionsArgs, global: GlobalFlags) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "dfa", &mut script);
-    print_result(String::from_utf8_lossy(&script).trim_end())?;
+    let script = String::from_utf8_lossy(&script);
+    let script = script.trim_end();
+    if global.json {
+        let value = json!({"shell": args.shell.to_string(), "script": script});
+        print_result(&value.to_string())?;
+    } else {
+        print_result(script)?;
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -30,7 +30,7 @@ pub(crate) struct ModelsArgs {
     #[arg(long, env = "DFA_MODEL", value_name = "DIR")]
     model: Option<PathBuf>,
     /// Also hash the weights and the configuration; reads every byte.
-    #[arg(long, env = "DFA_HASH")]
+    #[arg(long, env = "DFA_HASH", value_parser = super::switch())]
     hash: bool,
 }
 

@@ -41,7 +41,12 @@ pub(crate) struct RunFlags {
     #[arg(long, env = "DFA_SAMPLER", value_name = "NAME")]
     sampler: Option<SamplerKind>,
     /// Guidance scale; 1 or less turns guidance off [default: the plan's, or 4].
-    #[arg(long, env = "DFA_GUIDANCE", value_name = "SCALE")]
+    #[arg(
+        long,
+        env = "DFA_GUIDANCE",
+        value_name = "SCALE",
+        allow_negative_numbers = true
+    )]
     guidance: Option<f64>,
     /// Seed of the start noise and of random labels.
     #[arg(long, env = "DFA_SEED", value_name = "SEED", default_value_t = 0)]
@@ -155,8 +160,10 @@ impl PlanFlags {
 /// Reads a plan file.
 pub(crate) fn read_plan(path: &Path) -> Result<CheckedPlan, Failure> {
     let context = || format!("plan {}", path.display());
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::failed(anyhow::Error::new(error).context(context())))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let what = format!("cannot read the plan {}; check the path", path.display());
+        Failure::failed(anyhow::Error::new(error).context(what))
+    })?;
     CheckedPlan::parse(&text)
         .map_err(|error| Failure::failed(anyhow::Error::new(error).context(context())))
 }

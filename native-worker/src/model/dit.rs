@@ -132,14 +132,8 @@ impl Dit {
         weights: &mut Weights,
     ) -> std::result::Result<Self, FolderError> {
         let (d, p) = (config.width(), config.patch_size);
-        let patch_values = config.in_channels * p * p;
-        let conv = weights.tensor("pos_embed.proj.weight", &[d, config.in_channels, p, p])?;
-        let conv =
-            conv.reshape((d, patch_values))
-                .map_err(|error| WeightsError::NotSafetensors {
-                    path: "pos_embed.proj.weight".into(),
-                    reason: error.to_string(),
-                })?;
+        let patch = [d, config.in_channels, p, p];
+        let conv = weights.matrix("pos_embed.proj.weight", &patch)?; // (D, C·p·p)
         let bias = weights.tensor("pos_embed.proj.bias", &[d])?;
         let blocks = (0..config.n_blocks).map(|idx| DitBlock::load(weights, idx, config));
         Ok(Self {

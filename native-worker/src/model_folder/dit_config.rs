@@ -162,6 +162,11 @@ impl DitConfig {
                 expected,
             ));
         }
+        if !file.sample_size.is_multiple_of(file.patch_size) {
+            let expected = format!("it must be a multiple of patch_size, {}", file.patch_size);
+            let found = file.sample_size.to_string();
+            return Err(unsupported("sample_size", found, &expected));
+        }
         if !(file.norm_eps > 0.0 && file.norm_eps < 1.0) {
             let expected = "it must be between 0 and 1";
             return Err(unsupported("norm_eps", file.norm_eps.to_string(), expected));

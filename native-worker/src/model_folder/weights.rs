@@ -42,7 +42,7 @@ pub enum WeightsError {
     },
     /// Tensors are missing or have the wrong shape or type.
     #[error(
-        "the weights in {folder} do not fit its config.json:\n{}",
+        "the weights in {folder} do not fit its config.json:\n{}\nfetch the folder again, or correct its config.json",
         list(problems)
     )]
     DoNotFit {
@@ -106,6 +106,14 @@ pub(crate) fn find_files(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
         let text = read_text(&index, "")?;
         let index: ShardIndex = parse_json(&folder.join(INDEX), &text)?;
         let names: BTreeSet<String> = index.weight_map.into_values().collect();
+        if names.is_empty() {
+            return Err(FolderError::Unsupported {
+                path: folder.join(INDEX),
+                key: "weight_map",
+                found: "empty".into(),
+                expected: "it names no shard; fetch the index again".into(),
+            });
+        }
         return names.iter().map(|name| shard(folder, name)).collect();
     }
     if folder.join(HALF).is_file() {
@@ -186,17 +194,40 @@ impl Weights {
 
     /// The tensor `name`, which must have `shape`, as f32.
     ///
-    /// A problem is remembered for [`finish`](Self::finish), and zeros are returned.
+    /// A problem is remembered for [`finish`](Self::finish), and a stand-in is returned.
     ///
     /// # Errors
     /// Only if the file itself is broken.
     pub fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, WeightsError> {
+        match self.load(name, shape)? {
+            Some(tensor) => Ok(tensor),
+            None => self.stand_in(shape),
+        }
+    }
+
+    /// The same as a matrix, the dimensions after the first taken together.
+    ///
+    /// # Errors
+    /// Only if the file itself is broken.
+    pub fn matrix(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, WeightsError> {
+        let rows = shape.first().copied().unwrap_or(1);
+        let columns = shape.iter().skip(1).product();
+        match self.load(name, shape)? {
+            Some(tensor) => tensor
+                .reshape((rows, columns))
+                .map_err(|error| self.broken(&error)),
+            None => self.stand_in(&[rows, columns]),
+        }
+    }
+
+    /// `None` after a problem, which is remembered.
+    fn load(&mut self, name: &str, shape: &[usize]) -> Result<Option<Tensor>, WeightsError> {
         let found = match self.file_of.get(name) {
             None => None,
             Some(&idx) => {
                 let (path, map) = &self.files[idx];
                 match read_tensor(path, map, name, shape)? {
-                    Ok(tensor) => return Ok(tensor),
+                    Ok(tensor) => return Ok(Some(tensor)),
                     Err(found) => Some(found),
                 }
             }
@@ -206,7 +237,15 @@ impl Weights {
             expected: shape.to_vec(),
             found,
         });
-        Tensor::zeros(shape, DType::F32, &Device::Cpu).map_err(|error| self.broken(&error))
+        Ok(None)
+    }
+
+    /// One zero, seen from everywhere: an absurd configuration must not take the memory
+    /// that it asks for before it is refused.
+    fn stand_in(&self, shape: &[usize]) -> Result<Tensor, WeightsError> {
+        let zero = Tensor::zeros((), DType::F32, &Device::Cpu);
+        zero.and_then(|zero| zero.broadcast_as(shape))
+            .map_err(|error| self.broken(&error))
     }
 
     /// Fails if any tensor was missing or misshapen.

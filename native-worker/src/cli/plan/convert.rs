@@ -87,7 +87,11 @@ pub(super) fn run(args: &ConvertArgs, global: GlobalFlags) -> Result<ExitCode, F
     if read.format == Format::Json && args.window.is_some() {
         warnings.push("the plan file records its window; --window is ignored".into());
     }
-    warnings.extend(losses_of_conversion(&read.checked, args.to));
+    warnings.extend(losses_of_conversion(
+        &read.checked,
+        args.to,
+        read.has_window,
+    ));
     let text = export(&read.checked, args.to).map_err(Failure::Failed)?;
     for warning in &warnings {
         warn(warning);
@@ -119,25 +123,25 @@ fn export(checked: &CheckedPlan, to: Format) -> anyhow::Result<Vec<u8>> {
 }
 
 /// What the written format cannot hold.
-fn losses_of_conversion(checked: &CheckedPlan, to: Format) -> Vec<String> {
+fn losses_of_conversion(checked: &CheckedPlan, to: Format, has_window: bool) -> Option<String> {
     if to == Format::Json {
-        return Vec::new();
+        return None;
     }
     let window = checked.plan.window();
-    let mut lost = vec![format!(
-        "the window ({} keys before and {} after)",
-        window.left, window.right
-    )];
+    let mut lost = Vec::new();
+    if has_window {
+        lost.push(format!(
+            "the window ({} keys before and {} after a query)",
+            window.left, window.right
+        ));
+    }
     if checked.search.is_some() && to != Format::Csv {
         lost.push("the losses".into());
     }
     if checked.fingerprint.is_some() {
         lost.push("what the plan was made for".into());
     }
-    vec![format!(
-        "the written format does not hold {}",
-        lost.join(", ")
-    )]
+    (!lost.is_empty()).then(|| format!("the written format does not hold {}", lost.join(", ")))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {

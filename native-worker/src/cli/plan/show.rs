@@ -138,6 +138,7 @@ fn tenths_of(checked: &CheckedPlan, step: Step, block: Block, layer: Layer) -> c
         Layer::Margin => (budget - f64::from(loss)) / budget,
         Layer::Loss | Layer::Strategy => f64::from(loss) / threshold.value(),
     };
-    // The cast saturates; a share of 1 and more is still a 9.
-    char::from_digit(((share * 10.0) as u32).min(9), 10).unwrap_or('?')
+    // The cast saturates; a share of 1 and more is still a 9. Losses are f32: their rounding
+    // must not turn five tenths into a 4.
+    char::from_digit(((share * 10.0 + 1e-5) as u32).min(9), 10).unwrap_or('?')
 }

@@ -59,9 +59,10 @@ fn check_json(bytes: &[u8]) -> Result<CheckedPlan, Vec<String>> {
     file.check().map_err(problems)
 }
 
+/// What is wrong, without the path, which is said once per file.
 fn message_of(failure: &Failure) -> String {
     match failure {
-        Failure::Usage(error) | Failure::Failed(error) => format!("{error:#}"),
+        Failure::Usage(error) | Failure::Failed(error) => error.root_cause().to_string(),
     }
 }
 
