@@ -43,8 +43,8 @@ pub(crate) struct SweepArgs {
     /// Seed of the compared images [default: --seed plus 1, so that they are new ones].
     #[arg(long, env = "DFA_COMPARE_SEED", value_name = "SEED")]
     compare_seed: Option<u64>,
-    /// Most images denoised at once.
-    #[arg(long, env = "DFA_BATCH_SIZE", value_name = "N", default_value_t = 8, value_parser = positive)]
+    /// Most images denoised at once; raw and compressed alternate by batches.
+    #[arg(long, env = "DFA_BATCH_SIZE", value_name = "N", default_value_t = 2, value_parser = positive)]
     batch_size: usize,
     /// Folder for the plans, sweep.json and sweep.md.
     #[arg(
@@ -186,7 +186,7 @@ fn as_json(rows: &[Row]) -> serde_json::Value {
 /// The table of `docs/results.md`.
 fn markdown(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| δ | attention MACs kept | layer MACs kept | full, WA-RS, AST, ASC, WA-RS + ASC (% of cells) | layer time | run time | PSNR mean (worst) | SSIM mean (worst) | calibrated in |\n\
+        "| δ | attention MACs kept | layer MACs kept | full, WA-RS, AST, ASC, WA-RS + ASC (% of cells) | layer time | run time | PSNR median (worst) | SSIM median (worst) | calibrated in |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for row in rows {
@@ -216,10 +216,10 @@ fn table_row(row: &Row) -> String {
     let psnr = images
         .iter()
         .map(|image| image.psnr_db.unwrap_or(f64::INFINITY));
-    let (psnr_mean, psnr_worst) = mean_and_worst(psnr);
-    let (ssim_mean, ssim_worst) = mean_and_worst(images.iter().map(|image| image.ssim));
+    let (psnr_median, psnr_worst) = median_and_worst(psnr);
+    let (ssim_median, ssim_worst) = median_and_worst(images.iter().map(|image| image.ssim));
     format!(
-        "| {} ({}) | {:.1} % | {:.1} % | {} | × {:.2} | × {:.2} | {psnr_mean:.1} dB ({psnr_worst:.1}) | {ssim_mean:.3} ({ssim_worst:.3}) | {:.0} s |\n",
+        "| {} ({}) | {:.1} % | {:.1} % | {} | × {:.2} | × {:.2} | {psnr_median:.1} dB ({psnr_worst:.1}) | {ssim_median:.3} ({ssim_worst:.3}) | {:.0} s |\n",
         name_of(row.threshold),
         row.threshold,
         100.0 * cost.attention_kept_share,
@@ -231,10 +231,14 @@ fn table_row(row: &Row) -> String {
     )
 }
 
-fn mean_and_worst(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    let n = values.clone().count().max(1);
-    let worst = values.clone().fold(f64::INFINITY, f64::min);
-    (values.sum::<f64>() / n as f64, worst)
+/// The median, because one image that turns out otherwise would carry a mean away.
+fn median_and_worst(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let middle = |at: usize| values.get(at).copied().unwrap_or(f64::NAN);
+    let n = values.len();
+    let median = (middle(n.saturating_sub(1) / 2) + middle(n / 2)) / 2.0;
+    (median, middle(0))
 }
 
 #[cfg(test)]
@@ -253,6 +257,7 @@ mod tests {
 
     #[test]
     fn the_worst_of_a_similarity_is_the_smallest() {
-        assert_eq!(mean_and_worst([1.0, 0.5].into_iter()), (0.75, 0.5));
+        assert_eq!(median_and_worst([1.0, 0.5].into_iter()), (0.75, 0.5));
+        assert_eq!(median_and_worst([9.0, 2.0, 1.0].into_iter()), (2.0, 1.0));
     }
 }
