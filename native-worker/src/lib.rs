@@ -13,7 +13,8 @@
 //! 5. [`attention`]: executes one strategy for one layer.
 //! 6. [`model`], [`kernels`]: the networks, and the CPU kernels below them.
 //! 7. [`diffusion`]: samplers, guidance, noise.
-//! 8. [`observer`]: progress and cancellation; [`whole_file`]: files are whole or absent.
+//! 8. [`jobs`]: requests that are kept, run one after the other, watched and cancelled.
+//! 9. [`observer`]: progress and cancellation; [`whole_file`]: files are whole or absent.
 //!
 //! [`cli`] is the command line `dfa` over these.
 
@@ -24,6 +25,7 @@ pub mod compare;
 pub mod diffusion;
 pub mod generate;
 pub mod image_batch;
+pub mod jobs;
 pub mod kernels;
 pub mod model;
 pub mod model_folder;
