@@ -12,14 +12,15 @@ use dfa_core::search::{
     SearchMode, SearchSettings, Threshold, check_candidates, default_candidates,
 };
 use dfa_core::window::WindowChoice;
-use dfa_core::wire::{CheckedPlan, PlanSearch, plan_hash};
+use dfa_core::wire::{CheckedPlan, plan_hash};
 use serde_json::json;
 
 use super::run_flags::RunFlags;
 use super::terminal::{self, Progress, StopButton};
 use super::{Failure, GlobalFlags};
-use crate::calibrate::checkpoint::Settings;
-use crate::calibrate::{self, CalibrateError, CalibrateRequest, Calibration, Checkpoint, Saving};
+use crate::calibrate::{
+    self, CalibrateError, CalibrateRequest, Calibration, Checkpoint, Saving, plan_file,
+};
 use crate::generate::RunError;
 use crate::run_setup::RunSetup;
 use crate::whole_file::write_whole;
@@ -108,7 +109,7 @@ pub(super) fn run(args: &CalibrateArgs, global: GlobalFlags) -> Result<ExitCode,
     super::run_flags::ensure_parent(&args.output)?;
     let setup = args.run.prepare(N_CALIBRATION_INPUTS, None)?;
     let request = request(args, &setup)?;
-    let settings = settings(&setup, &request);
+    let settings = plan_file::settings(&setup, &request);
     let saving = Saving {
         path: &state,
         settings: &settings,
@@ -116,14 +117,15 @@ pub(super) fn run(args: &CalibrateArgs, global: GlobalFlags) -> Result<ExitCode,
     };
     let stop = StopButton::install()?;
     let n_blocks = setup.geometry().n_blocks;
-    let mut progress = Progress::of_cells(&stop, "calibrating", setup.sampler.n_steps() * n_blocks);
+    let mut progress =
+        Progress::of_cells(&stop, "calibrating", setup.run.sampler.n_steps() * n_blocks);
     if args.resume
         && let Ok(saved) = Checkpoint::load(&state, &settings)
     {
         progress.skip(saved.record.shape().n_cells());
     }
     let start = Instant::now();
-    let denoiser = setup.denoiser(&setup.labels);
+    let denoiser = setup.denoiser(&setup.run.labels);
     let found = calibrate::calibrate(
         &denoiser,
         &request,
@@ -134,7 +136,7 @@ pub(super) fn run(args: &CalibrateArgs, global: GlobalFlags) -> Result<ExitCode,
     progress.finish();
     let found = found.map_err(|error| explain(error, &state))?;
     let elapsed_secs = start.elapsed().as_secs_f64();
-    let plan = checked_plan(&setup, &request, &found);
+    let plan = plan_file::plan_of(&setup, &request, &found);
     let text = plan.to_json().map_err(Failure::failed)?;
     write_whole(&args.output, text.as_bytes()).map_err(|error| {
         Failure::failed(
@@ -154,7 +156,7 @@ fn state_path(output: &Path) -> PathBuf {
 }
 
 fn request(args: &CalibrateArgs, setup: &RunSetup) -> Result<CalibrateRequest, Failure> {
-    let guided = setup.guidance.is_on();
+    let guided = setup.run.guidance.is_on();
     let candidates = args
         .candidates
         .clone()
@@ -171,44 +173,6 @@ fn request(args: &CalibrateArgs, setup: &RunSetup) -> Result<CalibrateRequest, F
     })
 }
 
-/// Everything that decides the plan, by name.
-fn settings(setup: &RunSetup, request: &CalibrateRequest) -> Settings {
-    let candidates: Vec<&str> = request
-        .search
-        .candidates
-        .iter()
-        .map(|candidate| candidate.as_str())
-        .collect();
-    let fingerprint = setup.fingerprint();
-    let entries = [
-        ("weights_sha256", fingerprint.weights_sha256.to_string()),
-        ("config_sha256", fingerprint.config_sha256.to_string()),
-        ("scheduler_sha256", fingerprint.scheduler_sha256.to_string()),
-        ("size", setup.size.to_string()),
-        ("timesteps", format!("{:?}", setup.sampler.timesteps())),
-        ("sampler", fingerprint.sampler.to_string()),
-        ("guidance_scale", fingerprint.guidance_scale.to_string()),
-        ("residual_half", fingerprint.residual_half.to_string()),
-        ("labels", format!("{:?}", setup.labels)),
-        ("seed", setup.seed.to_string()),
-        (
-            "latents",
-            setup
-                .latents_sha256
-                .map_or_else(|| "from the seed".into(), |hash| hash.to_string()),
-        ),
-        ("threshold", request.search.threshold.to_string()),
-        (
-            "window",
-            format!("{},{}", request.window.left, request.window.right),
-        ),
-        ("loss", request.loss.to_string()),
-        ("candidates", candidates.join(",")),
-        ("search", request.search.mode.as_str().to_owned()),
-    ];
-    entries.map(|(name, value)| (name.to_owned(), value)).into()
-}
-
 fn explain(error: CalibrateError, state: &Path) -> Failure {
     match error {
         CalibrateError::Run(RunError::Cancelled) => Failure::failed(anyhow::anyhow!(
@@ -220,20 +184,6 @@ fn explain(error: CalibrateError, state: &Path) -> Failure {
     }
 }
 
-fn checked_plan(setup: &RunSetup, request: &CalibrateRequest, found: &Calibration) -> CheckedPlan {
-    CheckedPlan {
-        plan: found.plan.clone(),
-        search: Some(PlanSearch {
-            loss: request.loss,
-            record: found.record.clone(),
-        }),
-        fingerprint: Some(setup.fingerprint()),
-        provenance: Some(setup.provenance()),
-        edited_from: None,
-        notes: None,
-    }
-}
-
 fn report(
     args: &CalibrateArgs,
     global: GlobalFlags,
@@ -241,7 +191,7 @@ fn report(
     (plan, found): (&CheckedPlan, &Calibration),
     elapsed_secs: f64,
 ) -> Result<ExitCode, Failure> {
-    let cost = PlanCost::of(&plan.plan, setup.layer_shape(), setup.guidance.is_on());
+    let cost = PlanCost::of(&plan.plan, setup.layer_shape(), setup.run.guidance.is_on());
     let hash = plan_hash(&plan.plan);
     if global.json {
         let counts: serde_json::Map<String, serde_json::Value> = Strategy::ALL
