@@ -7,9 +7,12 @@
 //!   [`reference`](mod@reference) (through [`stored_zip`] and [`pickle`]) and [`csv`].
 //! - [`job_request`], [`job`] and [`job_event`]: what clients ask of a worker, and what it
 //!   tells them; [`job_id`] and [`timestamp`] are parts of these.
+//! - [`service`]: what a worker says about itself; [`plan_answer`] and [`openai_images`]: the
+//!   other things that its routes take and answer; [`api_error`]: how they refuse.
 //! - [`report`]: a raw and a compressed run, compared.
 //! - [`content_hash`]: SHA-256 of weights, configs and plans.
 
+pub mod api_error;
 pub mod bounded;
 pub mod content_hash;
 pub mod csv;
@@ -19,10 +22,13 @@ pub mod job;
 pub mod job_event;
 pub mod job_id;
 pub mod job_request;
+pub mod openai_images;
 pub mod pickle;
+pub mod plan_answer;
 pub mod plan_file;
 pub mod reference;
 pub mod report;
+pub mod service;
 pub mod stored_zip;
 pub mod timestamp;
 pub mod xdit;

@@ -15,7 +15,8 @@
 //! 6. [`model`], [`kernels`]: the networks, and the CPU kernels below them.
 //! 7. [`diffusion`]: samplers, guidance, noise.
 //! 8. [`jobs`]: requests that are kept, run one after the other, watched and cancelled.
-//! 9. [`observer`]: progress and cancellation; [`whole_file`]: files are whole or absent.
+//! 9. [`http`]: the jobs over HTTP.
+//! 10. [`observer`]: progress and cancellation; [`whole_file`]: files are whole or absent.
 //!
 //! [`cli`] is the command line `dfa` over these.
 
@@ -25,6 +26,7 @@ pub mod cli;
 pub mod compare;
 pub mod diffusion;
 pub mod generate;
+pub mod http;
 pub mod image_batch;
 pub mod jobs;
 pub mod kernels;
