@@ -5,7 +5,9 @@
 //! Both sides are always finite here; a one-sided setting cannot be written down, so it
 //! can never turn into "unlimited on the other side" (a bug of the reference's early releases).
 
+use core::fmt;
 use core::ops::Range;
+use core::str::FromStr;
 
 /// Keys visible around a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +63,83 @@ impl Window {
     }
 }
 
+/// A window as people write it; its size may depend on the number of tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowChoice {
+    /// So many keys on each side, whatever the number of tokens.
+    Keys(Window),
+    /// A share of the tokens, the same on each side.
+    ShareOfTokens {
+        /// Above the line.
+        numerator: usize,
+        /// Below the line, not 0.
+        denominator: usize,
+    },
+}
+
+impl WindowChoice {
+    /// The window for a sequence of `n_tokens`.
+    pub const fn for_tokens(self, n_tokens: usize) -> Window {
+        match self {
+            Self::Keys(window) => window,
+            Self::ShareOfTokens {
+                numerator,
+                denominator,
+            } => Window::symmetric(n_tokens.saturating_mul(numerator) / denominator),
+        }
+    }
+}
+
+impl Default for WindowChoice {
+    /// An eighth of the tokens on each side, see [`Window::eighth_of`].
+    fn default() -> Self {
+        Self::ShareOfTokens {
+            numerator: 1,
+            denominator: 8,
+        }
+    }
+}
+
+/// Text that is no window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a window is N, a share like 1/8, or LEFT,RIGHT (keys on each side)")]
+pub struct BadWindow;
+
+impl FromStr for WindowChoice {
+    type Err = BadWindow;
+
+    fn from_str(text: &str) -> Result<Self, BadWindow> {
+        let number = |text: &str| text.trim().parse::<usize>().map_err(|_| BadWindow);
+        if let Some((left, right)) = text.split_once(',') {
+            let (left, right) = (number(left)?, number(right)?);
+            return Ok(Self::Keys(Window { left, right }));
+        }
+        let Some((numerator, denominator)) = text.split_once('/') else {
+            return Ok(Self::Keys(Window::symmetric(number(text)?)));
+        };
+        match (number(numerator)?, number(denominator)?) {
+            (_, 0) => Err(BadWindow),
+            (numerator, denominator) => Ok(Self::ShareOfTokens {
+                numerator,
+                denominator,
+            }),
+        }
+    }
+}
+
+impl fmt::Display for WindowChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keys(Window { left, right }) if left == right => left.fmt(f),
+            Self::Keys(Window { left, right }) => write!(f, "{left},{right}"),
+            Self::ShareOfTokens {
+                numerator,
+                denominator,
+            } => write!(f, "{numerator}/{denominator}"),
+        }
+    }
+}
+
 /// Pairs on one side of the diagonal: sum over queries of `min(position, side)`.
 fn pairs_on_side(side: usize, n: u64) -> u64 {
     let side = (side as u64).min(n.saturating_sub(1));
@@ -105,5 +184,29 @@ mod tests {
         check(1024, 0.2352);
         check(4096, 0.2346);
         check(16384, 0.2344);
+    }
+
+    #[test]
+    fn windows_are_keys_shares_or_two_sides() {
+        let check = |text: &str, expected: Option<(usize, usize)>| {
+            let window = text
+                .parse::<WindowChoice>()
+                .ok()
+                .map(|choice| choice.for_tokens(256));
+            assert_eq!(
+                window.map(|window| (window.left, window.right)),
+                expected,
+                "{text:?}"
+            );
+        };
+        check("1/8", Some((32, 32)));
+        check("3/16", Some((48, 48)));
+        check("10", Some((10, 10)));
+        check("3,9", Some((3, 9)));
+        check("0", Some((0, 0)));
+        check("-1", None);
+        check("1/0", None);
+        check("3,", None);
+        check("eighth", None);
     }
 }

@@ -4,6 +4,7 @@
 //! - [`prefix_search`]: blocks before the one being tried run once, not once per candidate.
 //! - [`plain_search`]: Algorithm 1 word for word, every candidate a whole forward pass;
 //!   slow, the reference for the other.
+//! - [`plan_file`]: its settings as text, and the plan file it ends with.
 //! - [`checkpoint`]: the state after each step on disk, so that a killed calibration goes
 //!   on where it was and ends with the identical plan.
 
@@ -21,6 +22,7 @@ use crate::observer::{Event, Observer};
 
 pub mod checkpoint;
 pub mod plain_search;
+pub mod plan_file;
 pub mod prefix_search;
 pub mod step_state;
 

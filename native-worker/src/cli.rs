@@ -9,23 +9,28 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod calibrate;
+mod client;
 mod compare;
 mod completions;
 mod doctor;
 mod failure;
 mod generate;
+mod jobs;
 mod models;
 mod plan;
 mod plan_grid;
 mod run_flags;
 mod search_flags;
+mod serve;
+mod submit;
 mod sweep;
 mod terminal;
+mod watch;
 
 pub use failure::Failure;
 
 /// DiTFastAttn: find which attention work a Diffusion Transformer can skip, and skip it.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "dfa", version, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
@@ -50,7 +55,7 @@ pub(crate) struct GlobalFlags {
     pub(crate) threads: Option<u16>,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Make a compression plan for a model by calibration (Algorithm 1).
     Calibrate(calibrate::CalibrateArgs),
@@ -67,6 +72,14 @@ enum Command {
     Models(models::ModelsArgs),
     /// Check this machine and a model folder.
     Doctor(doctor::DoctorArgs),
+    /// Serve models over HTTP.
+    Serve(Box<serve::ServeArgs>),
+    /// Give a worker a job.
+    Submit(submit::SubmitArgs),
+    /// List a worker's jobs; show, cancel or delete one.
+    Jobs(jobs::JobsArgs),
+    /// Watch a worker's job until it ends.
+    Watch(watch::WatchArgs),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
 }
@@ -91,6 +104,10 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Generate(args) => generate::run(&args, global),
         Command::Compare(args) => compare::run(&args, global),
         Command::Sweep(args) => sweep::run(&args, global),
+        Command::Serve(args) => serve::run(&args, global),
+        Command::Submit(args) => submit::run(&args, global),
+        Command::Jobs(args) => jobs::run(&args, global),
+        Command::Watch(args) => watch::run(&args, global),
         Command::Plan(command) => plan::run(&command, global),
         Command::Completions(args) => completions::run(&args, global),
         Command::Models(args) => models::run(&args, global),

@@ -72,11 +72,15 @@ pub fn compare(
             .zip(&pictures.1)
             .enumerate()
             .map(|(index, (raw, compressed))| {
-                let label = setup.folder.class_names.name(setup.labels[index]);
+                let label = setup
+                    .loaded
+                    .folder
+                    .class_names
+                    .name(setup.run.labels[index]);
                 image_metrics(index, label, raw, compressed)
             });
     let images = images.collect::<Result<_, _>>()?;
-    let n_in_batch = batch_size.max(1).min(setup.labels.len());
+    let n_in_batch = batch_size.max(1).min(setup.run.labels.len());
     let cache = ReportCache {
         predicted_peak_bytes: peak_cache_bytes(&plan.plan, setup.cache_shape(n_in_batch)).bytes,
         measured_peak_bytes: Some(compressed.peak_cache_bytes),
@@ -91,7 +95,7 @@ pub fn compare(
         cost: ReportCost::of(&PlanCost::of(
             &plan.plan,
             setup.layer_shape(),
-            setup.guidance.is_on(),
+            setup.run.guidance.is_on(),
         )),
         timings: Timings {
             raw: timing(&raw),
@@ -135,8 +139,8 @@ fn image_metrics(
 
 fn report_model(setup: &RunSetup) -> ReportModel {
     ReportModel {
-        model_id: setup.folder.model_id.clone(),
-        weights_sha256: setup.identity.weights_sha256,
+        model_id: setup.loaded.folder.model_id.clone(),
+        weights_sha256: setup.loaded.identity.weights_sha256,
         n_blocks: setup.geometry().n_blocks,
         n_tokens: setup.n_tokens(),
         width: setup.geometry().width(),
@@ -158,10 +162,10 @@ fn report_plan(plan: &CheckedPlan, file: Option<String>) -> ReportPlan {
 
 fn report_settings(setup: &RunSetup) -> ReportSettings {
     ReportSettings {
-        n_steps: setup.sampler.n_steps(),
-        sampler: setup.sampler_kind,
-        guidance_scale: setup.guidance.scale(),
-        seed: setup.seed,
+        n_steps: setup.run.sampler.n_steps(),
+        sampler: setup.run.sampler_kind,
+        guidance_scale: setup.run.guidance.scale(),
+        seed: setup.run.seed,
         dtype: "f32".into(),
         n_threads: rayon::current_num_threads(),
     }

@@ -90,6 +90,10 @@ pub fn generate(
         }
         observer.event(Event::StepStarted { step, n_steps });
         let output = run.forward(denoiser, step, &latent)?;
+        if observer.wants_prediction(step) {
+            let clean = &denoiser.predict_clean(step, &latent, &output)?;
+            observer.event(Event::Predicted { step, clean });
+        }
         latent = denoiser.next_latent(&mut sampler_state, step, &latent, &output)?;
         ensure_finite(&latent, step)?;
         observer.event(Event::StepDone { step, n_steps });

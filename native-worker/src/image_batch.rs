@@ -64,7 +64,7 @@ pub struct ImageBatches<'a> {
 impl ImageBatches<'_> {
     /// First images of the batches.
     pub fn starts(&self) -> impl Iterator<Item = usize> + use<> {
-        (0..self.setup.labels.len()).step_by(self.batch_size.max(1))
+        (0..self.setup.run.labels.len()).step_by(self.batch_size.max(1))
     }
 
     /// Runs the batch that begins with image `first` and collects it.
@@ -78,8 +78,13 @@ impl ImageBatches<'_> {
         into: &mut BatchCollector,
         observer: &mut dyn Observer,
     ) -> Result<(), RunError> {
-        let n = self.batch_size.max(1).min(self.setup.labels.len() - first);
-        let denoiser = self.setup.denoiser(&self.setup.labels[first..first + n]);
+        let n = self
+            .batch_size
+            .max(1)
+            .min(self.setup.run.labels.len() - first);
+        let denoiser = self
+            .setup
+            .denoiser(&self.setup.run.labels[first..first + n]);
         let latent = self.setup.latent.narrow(0, first, n)?.contiguous()?;
         into.push(generate(&denoiser, plan, &latent, observer)?);
         Ok(())

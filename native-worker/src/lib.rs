@@ -9,11 +9,14 @@
 //! 1. [`model_folder`]: what a folder holds, checked; [`run_setup`]: a run made ready.
 //! 2. [`calibrate`]: Algorithm 1 with real forward passes.
 //! 3. [`generate`]: the denoising loop, raw or by a plan; [`image_batch`]: many images.
-//! 4. [`compare`]: raw beside compressed, with [`picture`] and [`report_html`].
+//! 4. [`compare`]: raw beside compressed, with [`picture`] and [`report_html`];
+//!    [`made_files`]: what runs leave, as bytes.
 //! 5. [`attention`]: executes one strategy for one layer.
 //! 6. [`model`], [`kernels`]: the networks, and the CPU kernels below them.
 //! 7. [`diffusion`]: samplers, guidance, noise.
-//! 8. [`observer`]: progress and cancellation; [`whole_file`]: files are whole or absent.
+//! 8. [`jobs`]: requests that are kept, run one after the other, watched and cancelled.
+//! 9. [`http`]: the jobs over HTTP.
+//! 10. [`observer`]: progress and cancellation; [`whole_file`]: files are whole or absent.
 //!
 //! [`cli`] is the command line `dfa` over these.
 
@@ -23,8 +26,11 @@ pub mod cli;
 pub mod compare;
 pub mod diffusion;
 pub mod generate;
+pub mod http;
 pub mod image_batch;
+pub mod jobs;
 pub mod kernels;
+pub mod made_files;
 pub mod model;
 pub mod model_folder;
 pub mod observer;

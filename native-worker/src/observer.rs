@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use candle_core::Tensor;
 use dfa_core::search::CellRecord;
 use dfa_core::{Block, Step};
 
@@ -24,6 +25,14 @@ pub enum Event<'a> {
         /// Losses and choice.
         record: &'a CellRecord,
     },
+    /// What the model now takes for the final latent; only sent where
+    /// [`wants_prediction`](Observer::wants_prediction) said so.
+    Predicted {
+        /// The step that predicted it.
+        step: Step,
+        /// (B, C, h, w).
+        clean: &'a Tensor,
+    },
     /// A denoising step is done; its state is saved if it is saved at all.
     StepDone {
         /// Which.
@@ -40,6 +49,13 @@ pub trait Observer {
 
     /// Asked at every step and every candidate; `true` ends the run with an error.
     fn is_cancelled(&self) -> bool;
+
+    /// Whether the step's prediction of the final latent is wanted. It costs little, but
+    /// not nothing, so it is computed only on demand.
+    fn wants_prediction(&self, step: Step) -> bool {
+        let _ = step;
+        false
+    }
 }
 
 /// Watches nothing and never cancels.

@@ -188,6 +188,12 @@ impl CandidateLosses for PrefixSearch<'_> {
             .denoiser
             .model
             .output(&current.entering, &current.input)?;
+        if self.observer.wants_prediction(step) {
+            let latent = &self.state.latent;
+            let clean = self.denoiser.predict_clean(step, latent, &output);
+            let clean = &clean.map_err(RunError::from)?;
+            self.observer.event(Event::Predicted { step, clean });
+        }
         Ok(self.state.advance(self.denoiser, step, &output)?)
     }
 }

@@ -8,16 +8,16 @@ use clap::Args;
 use dfa_core::Strategy;
 use dfa_core::cost::PlanCost;
 use dfa_core::search::Threshold;
-use dfa_core::wire::{CheckedPlan, PlanSearch, plan_hash};
+use dfa_core::wire::{CheckedPlan, plan_hash};
 use serde_json::json;
 
 use super::run_flags::RunFlags;
 use super::search_flags::SearchFlags;
 use super::terminal::{self, Progress, StopButton};
 use super::{Failure, GlobalFlags};
-use crate::calibrate::checkpoint::Settings;
 use crate::calibrate::{
     self, CalibrateError, CalibrateRequest, Calibration, Checkpoint, CheckpointError, Saving,
+    plan_file,
 };
 use crate::generate::RunError;
 use crate::run_setup::RunSetup;
@@ -70,7 +70,7 @@ pub(super) fn run(args: &CalibrateArgs, global: GlobalFlags) -> Result<ExitCode,
     super::run_flags::ensure_parent(&args.output)?;
     let setup = args.run.prepare(N_CALIBRATION_INPUTS, None)?;
     let request = args.search.request(args.threshold, &setup)?;
-    let settings = settings(&setup, &request);
+    let settings = plan_file::settings(&setup, &request);
     let saving = Saving {
         path: &state,
         settings: &settings,
@@ -78,14 +78,15 @@ pub(super) fn run(args: &CalibrateArgs, global: GlobalFlags) -> Result<ExitCode,
     };
     let stop = StopButton::install()?;
     let n_blocks = setup.geometry().n_blocks;
-    let mut progress = Progress::of_cells(&stop, "calibrating", setup.sampler.n_steps() * n_blocks);
+    let mut progress =
+        Progress::of_cells(&stop, "calibrating", setup.run.sampler.n_steps() * n_blocks);
     if args.resume
         && let Ok(saved) = Checkpoint::load(&state, &settings)
     {
         progress.skip(saved.record.shape().n_cells());
     }
     let start = Instant::now();
-    let denoiser = setup.denoiser(&setup.labels);
+    let denoiser = setup.denoiser(&setup.run.labels);
     let found = calibrate::calibrate(
         &denoiser,
         &request,
@@ -96,7 +97,7 @@ pub(super) fn run(args: &CalibrateArgs, global: GlobalFlags) -> Result<ExitCode,
     progress.finish();
     let found = found.map_err(|error| explain(error, &state))?;
     let elapsed_secs = start.elapsed().as_secs_f64();
-    let plan = checked_plan(&setup, &request, &found);
+    let plan = plan_file::plan_of(&setup, &request, &found);
     let text = plan.to_json().map_err(Failure::failed)?;
     write_whole(&args.output, text.as_bytes()).map_err(|error| {
         Failure::failed(
@@ -115,42 +116,6 @@ fn state_path(output: &Path) -> PathBuf {
     name.into()
 }
 
-/// Everything that decides the plan, by name.
-fn settings(setup: &RunSetup, request: &CalibrateRequest) -> Settings {
-    let candidates: Vec<&str> = request
-        .search
-        .candidates
-        .iter()
-        .map(|candidate| candidate.as_str())
-        .collect();
-    let fingerprint = setup.fingerprint();
-    let entries = [
-        ("weights_sha256", fingerprint.weights_sha256.to_string()),
-        ("config_sha256", fingerprint.config_sha256.to_string()),
-        ("scheduler_sha256", fingerprint.scheduler_sha256.to_string()),
-        ("size", setup.size.to_string()),
-        ("timesteps", format!("{:?}", setup.sampler.timesteps())),
-        ("sampler", fingerprint.sampler.to_string()),
-        ("guidance_scale", fingerprint.guidance_scale.to_string()),
-        ("residual_half", fingerprint.residual_half.to_string()),
-        ("labels", format!("{:?}", setup.labels)),
-        ("seed", setup.seed.to_string()),
-        (
-            "latents",
-            setup
-                .latents_sha256
-                .map_or_else(|| "from the seed".into(), |hash| hash.to_string()),
-        ),
-        ("threshold", request.search.threshold.to_string()),
-        (
-            "window",
-            format!("{},{}", request.window.left, request.window.right),
-        ),
-        ("loss", request.loss.to_string()),
-        ("candidates", candidates.join(",")),
-        ("search", request.search.mode.as_str().to_owned()),
-    ];
-    entries.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 fn explain(error: CalibrateError, state: &Path) -> Failure {
@@ -178,25 +143,6 @@ fn stopped(state: &Path) -> anyhow::Error {
     }
 }
 
-/// What the plan file holds.
-pub(super) fn checked_plan(
-    setup: &RunSetup,
-    request: &CalibrateRequest,
-    found: &Calibration,
-) -> CheckedPlan {
-    CheckedPlan {
-        plan: found.plan.clone(),
-        search: Some(PlanSearch {
-            loss: request.loss,
-            record: found.record.clone(),
-        }),
-        fingerprint: Some(setup.fingerprint()),
-        provenance: Some(setup.provenance()),
-        edited_from: None,
-        notes: None,
-    }
-}
-
 fn report(
     args: &CalibrateArgs,
     global: GlobalFlags,
@@ -204,7 +150,7 @@ fn report(
     (plan, found): (&CheckedPlan, &Calibration),
     elapsed_secs: f64,
 ) -> Result<ExitCode, Failure> {
-    let cost = PlanCost::of(&plan.plan, setup.layer_shape(), setup.guidance.is_on());
+    let cost = PlanCost::of(&plan.plan, setup.layer_shape(), setup.run.guidance.is_on());
     let hash = plan_hash(&plan.plan);
     if global.json {
         let counts: serde_json::Map<String, serde_json::Value> = Strategy::ALL

@@ -5,17 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use dfa_core::wire::{CheckedPlan, Report};
+use dfa_core::wire::Report;
 
-use super::generate::{picture_name, picture_text, positive, why_no_pictures};
+use super::generate::{positive, write_made};
 use super::run_flags::{PlanFlags, RunFlags, ensure_folder, read_plan};
 use super::terminal::{self, Progress, StopButton};
 use super::{Failure, GlobalFlags};
-use crate::compare::{CompareError, Comparison, compare};
-use crate::picture::{GridRow, Picture, PictureGrid, write_png};
-use crate::report_html::{ReportImage, ReportPage, report_html};
+use crate::compare::{CompareError, compare};
+use crate::made_files::{comparison_files, why_no_pictures};
 use crate::run_setup::RunSetup;
-use crate::whole_file::write_whole;
 
 /// Images where neither labels nor a number are given.
 const N_IMAGES: usize = 8;
@@ -59,8 +57,8 @@ pub(super) fn run(args: &CompareArgs, global: GlobalFlags) -> Result<ExitCode, F
     }
     ensure_folder(&args.output.join("images"))?;
     let stop = StopButton::install()?;
-    let n_batches = setup.labels.len().div_ceil(args.batch_size);
-    let n_steps = 2 * n_batches * setup.sampler.n_steps();
+    let n_batches = setup.run.labels.len().div_ceil(args.batch_size);
+    let n_steps = 2 * n_batches * setup.run.sampler.n_steps();
     let mut progress = Progress::of_steps(&stop, "comparing", n_steps);
     let plan_file = args
         .plan
@@ -72,7 +70,11 @@ pub(super) fn run(args: &CompareArgs, global: GlobalFlags) -> Result<ExitCode, F
         CompareError::Run(error) => error.into(),
         error => Failure::failed(error),
     })?;
-    save(args, &setup, &plan, &found)?;
+    let commands = commands(args, &setup);
+    let files = comparison_files(&setup, &plan, &found, &commands).map_err(Failure::failed)?;
+    for file in &files {
+        write_made(&args.output, file)?;
+    }
     if global.json {
         terminal::print_result(&serde_json::to_string(&found.report).map_err(Failure::failed)?)?;
     } else {
@@ -94,91 +96,24 @@ fn calibrated_on(plan: &CheckedPlan, setup: &RunSetup) -> bool {
     })
 }
 
-fn save(
-    args: &CompareArgs,
-    setup: &RunSetup,
-    plan: &CheckedPlan,
-    found: &Comparison,
-) -> Result<(), Failure> {
-    let mut rows = Vec::new();
-    let mut pngs = Vec::new();
-    for (index, (raw, compressed)) in found.raw.iter().zip(&found.compressed).enumerate() {
-        let difference = raw.difference(compressed).map_err(Failure::failed)?;
-        let raw_text = picture_text(setup, None, index);
-        let compressed_text = picture_text(setup, Some(plan), index);
-        let name = picture_name(setup, index);
-        let images = args.output.join("images");
-        write_png(&images.join(format!("raw-{name}")), raw, &raw_text).map_err(Failure::failed)?;
-        write_png(
-            &images.join(format!("compressed-{name}")),
-            compressed,
-            &compressed_text,
-        )
-        .map_err(Failure::failed)?;
-        let png = |picture: &Picture| picture.to_png_bytes(&[]).map_err(Failure::failed);
-        pngs.push([png(raw)?, png(compressed)?, png(&difference)?]);
-        rows.push(GridRow {
-            label: found.report.images[index].label.clone(),
-            raw: raw.clone(),
-            compressed: compressed.clone(),
-        });
-    }
-    let grid = PictureGrid { rows }.draw().map_err(Failure::failed)?;
-    let text = picture_text(setup, Some(plan), 0);
-    let text: Vec<_> = text
-        .into_iter()
-        .filter(|(key, _)| !matches!(*key, "dfa:class" | "dfa:image_index"))
-        .collect();
-    write_png(&args.output.join("grid.png"), &grid, &text).map_err(Failure::failed)?;
-    let json = serde_json::to_string_pretty(&found.report).map_err(Failure::failed)?;
-    write(&args.output.join("report.json"), &(json + "\n"))?;
-    let images: Vec<ReportImage<'_>> = pngs
-        .iter()
-        .zip(&found.report.images)
-        .map(
-            |([raw_png, compressed_png, difference_png], metrics)| ReportImage {
-                label: &metrics.label,
-                raw_png,
-                compressed_png,
-                difference_png,
-            },
-        )
-        .collect();
-    let page = ReportPage {
-        report: &found.report,
-        plan,
-        images: &images,
-        commands: &commands(args, setup),
-    };
-    write(&args.output.join("report.html"), &report_html(&page))
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    write_whole(path, text.as_bytes()).map_err(|error| {
-        Failure::failed(
-            anyhow::Error::new(error).context(format!("cannot write {}", path.display())),
-        )
-    })
-}
-
 /// The command that makes the same report again, every choice spelled out.
 fn commands(args: &CompareArgs, setup: &RunSetup) -> Vec<String> {
-    let labels: Vec<String> = setup.labels.iter().map(u32::to_string).collect();
+    let labels: Vec<String> = setup.run.labels.iter().map(u32::to_string).collect();
     let mut command = format!(
         "dfa compare --model {} --plan {} --labels {} --steps {} --sampler {} --guidance {} --seed {} --batch-size {}",
         quoted(&args.run.model),
         quoted(&args.plan),
         labels.join(","),
-        setup.sampler.n_steps(),
-        setup.sampler_kind,
-        setup.guidance.scale(),
-        setup.seed,
+        setup.run.sampler.n_steps(),
+        setup.run.sampler_kind,
+        setup.run.guidance.scale(),
+        setup.run.seed,
         args.batch_size
     );
     if let Some(latents) = args.run.latents() {
         command += &format!(" --latents {}", quoted(&latents));
-    } else if setup.size != setup.geometry().native_size {
-        command += &format!(" --size {}", setup.size);
+    } else if setup.run.size != setup.geometry().native_size {
+        command += &format!(" --size {}", setup.run.size);
     }
     vec![command + &format!(" -o {}", quoted(&args.output))]
 }

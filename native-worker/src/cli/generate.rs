@@ -12,8 +12,8 @@ use super::run_flags::{PlanFlags, RunFlags, ensure_folder, ensure_parent, read_p
 use super::terminal::{self, Progress, StopButton};
 use super::{Failure, GlobalFlags};
 use crate::image_batch::{ImageBatches, ImageRun};
-use crate::picture::write_png;
-use crate::run_setup::{RunSetup, tool_version};
+use crate::made_files::{MadeFile, image_files, why_no_pictures};
+use crate::run_setup::RunSetup;
 use crate::whole_file::write_whole;
 
 /// Images where neither labels nor a number are given.
@@ -67,7 +67,7 @@ pub(super) fn run(args: &GenerateArgs, global: GlobalFlags) -> Result<ExitCode, 
         setup: &setup,
         batch_size: args.batch_size,
     };
-    let n_steps = batches.starts().count() * setup.sampler.n_steps();
+    let n_steps = batches.starts().count() * setup.run.sampler.n_steps();
     let mut progress = Progress::of_steps(&stop, "generating", n_steps);
     let made = batches.run_all(plan.as_ref().map(|plan| &plan.plan), &mut progress);
     progress.finish();
@@ -76,7 +76,10 @@ pub(super) fn run(args: &GenerateArgs, global: GlobalFlags) -> Result<ExitCode, 
         save_latents(path, &made)?;
     }
     let files = if makes_pictures {
-        save_pictures(&args.output, &setup, plan.as_ref(), &made)?
+        {
+            let pictures = image_files(&setup, plan.as_ref(), &made).map_err(Failure::failed)?;
+            save_pictures(&args.output, &pictures)?
+        }
     } else {
         Vec::new()
     };
@@ -100,18 +103,6 @@ fn check_outputs(args: &GenerateArgs, setup: &RunSetup) -> Result<bool, Failure>
     }
 }
 
-/// Why the model's latents cannot be made into pictures here.
-pub(super) fn why_no_pictures(setup: &RunSetup) -> Option<String> {
-    if setup.folder.has_vae {
-        return Some(
-            "this model's latents need its VAE, and decoding with a VAE is not built yet".into(),
-        );
-    }
-    let channels = setup.geometry().in_channels;
-    (channels != 3)
-        .then(|| format!("the model has no VAE and {channels} channels, which are no RGB pictures"))
-}
-
 fn save_latents(path: &Path, made: &ImageRun) -> Result<(), Failure> {
     let tensors = HashMap::from([("latents".to_owned(), made.latent.clone())]);
     let bytes = safetensors::serialize(&tensors, None).map_err(Failure::failed)?;
@@ -122,65 +113,20 @@ fn save_latents(path: &Path, made: &ImageRun) -> Result<(), Failure> {
     })
 }
 
-/// Writes `000-name.png` and so on; every picture says how it was made.
-fn save_pictures(
-    folder: &Path,
-    setup: &RunSetup,
-    plan: Option<&CheckedPlan>,
-    made: &ImageRun,
-) -> Result<Vec<PathBuf>, Failure> {
-    let mut files = Vec::new();
-    for (index, picture) in made.pictures().map_err(Failure::failed)?.iter().enumerate() {
-        let path = folder.join(picture_name(setup, index));
-        write_png(&path, picture, &picture_text(setup, plan, index)).map_err(Failure::failed)?;
-        files.push(path);
-    }
-    Ok(files)
+/// Writes the pictures into `folder`.
+fn save_pictures(folder: &Path, pictures: &[MadeFile]) -> Result<Vec<PathBuf>, Failure> {
+    let write = |file: &MadeFile| write_made(folder, file).map(|()| folder.join(&file.name));
+    pictures.iter().map(write).collect()
 }
 
-/// `000-name.png`: the index, and the class name in letters that every file system takes.
-pub(super) fn picture_name(setup: &RunSetup, index: usize) -> String {
-    let name = setup.folder.class_names.name(setup.labels[index]);
-    let plain: String = name
-        .chars()
-        .take(40)
-        .map(|letter| {
-            if letter.is_ascii_alphanumeric() || letter == '-' {
-                letter
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    format!("{index:03}-{plain}.png")
-}
-
-/// What made a picture, for its text chunks.
-pub(super) fn picture_text(
-    setup: &RunSetup,
-    plan: Option<&CheckedPlan>,
-    index: usize,
-) -> Vec<(&'static str, String)> {
-    let class = setup.labels[index];
-    let plan = plan.map_or_else(|| "none".into(), |plan| plan_hash(&plan.plan).to_string());
-    vec![
-        ("Software", tool_version()),
-        ("dfa:model", setup.folder.model_id.clone()),
-        (
-            "dfa:weights_sha256",
-            setup.identity.weights_sha256.to_string(),
-        ),
-        (
-            "dfa:class",
-            format!("{class} {}", setup.folder.class_names.name(class)),
-        ),
-        ("dfa:seed", setup.seed.to_string()),
-        ("dfa:image_index", index.to_string()),
-        ("dfa:steps", setup.sampler.n_steps().to_string()),
-        ("dfa:sampler", setup.sampler_kind.to_string()),
-        ("dfa:guidance_scale", setup.guidance.scale().to_string()),
-        ("dfa:plan_hash", plan),
-    ]
+/// Writes one file that a run made.
+pub(super) fn write_made(folder: &Path, file: &MadeFile) -> Result<(), Failure> {
+    let path = folder.join(&file.name);
+    write_whole(&path, &file.bytes).map_err(|error| {
+        Failure::failed(
+            anyhow::Error::new(error).context(format!("cannot write {}", path.display())),
+        )
+    })
 }
 
 fn report(

@@ -12,7 +12,7 @@ use super::{Failure, GlobalFlags};
 
 mod convert;
 mod diff;
-mod read;
+pub(crate) mod read;
 mod redecide;
 mod show;
 mod summary;

@@ -10,13 +10,13 @@ use dfa_core::search::Threshold;
 use dfa_core::wire::{CheckedPlan, Report};
 use serde_json::json;
 
-use super::calibrate::{N_CALIBRATION_INPUTS, checked_plan};
+use super::calibrate::N_CALIBRATION_INPUTS;
 use super::generate::{positive, why_no_pictures};
 use super::run_flags::{RunFlags, ensure_folder};
 use super::search_flags::SearchFlags;
 use super::terminal::{self, Progress, StopButton};
 use super::{Failure, GlobalFlags};
-use crate::calibrate::{CalibrateError, calibrate};
+use crate::calibrate::{CalibrateError, calibrate, plan_file};
 use crate::compare::{CompareError, compare};
 use crate::run_setup::RunSetup;
 use crate::whole_file::write_whole;
@@ -104,13 +104,13 @@ fn sweep_one(
     stop: &StopButton,
 ) -> Result<Row, Failure> {
     let request = args.search.request(threshold, seen)?;
-    let n_steps = seen.sampler.n_steps();
+    let n_steps = seen.run.sampler.n_steps();
     let mut progress = Progress::of_cells(stop, "calibrating", n_steps * seen.geometry().n_blocks);
     let start = Instant::now();
-    let denoiser = seen.denoiser(&seen.labels);
+    let denoiser = seen.denoiser(&seen.run.labels);
     let found = calibrate(&denoiser, &request, &seen.latent, None, &mut progress);
     progress.finish();
-    let plan = checked_plan(
+    let plan = plan_file::plan_of(
         seen,
         &request,
         &found.map_err(|error| match error {
@@ -139,8 +139,8 @@ fn compared(
     plan: &CheckedPlan,
     stop: &StopButton,
 ) -> Result<Report, Failure> {
-    let n_batches = setup.labels.len().div_ceil(args.batch_size);
-    let n_steps = 2 * n_batches * setup.sampler.n_steps();
+    let n_batches = setup.run.labels.len().div_ceil(args.batch_size);
+    let n_steps = 2 * n_batches * setup.run.sampler.n_steps();
     let mut progress = Progress::of_steps(stop, "comparing", n_steps);
     let found = compare(setup, plan, None, args.batch_size, &mut progress);
     progress.finish();

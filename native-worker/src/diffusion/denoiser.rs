@@ -74,4 +74,21 @@ impl Denoiser<'_> {
             .combine(output, self.model.geometry().in_channels)?;
         self.sampler.next(state, step, latent, &guided)
     }
+
+    /// What the model takes for the final latent (B, C, h, w), from the latent before
+    /// `step` and the raw model output (N, C_out, h, w).
+    ///
+    /// # Errors
+    /// [`SamplerError`].
+    pub fn predict_clean(
+        &self,
+        step: Step,
+        latent: &Tensor,
+        output: &Tensor,
+    ) -> std::result::Result<Tensor, SamplerError> {
+        let guided = self
+            .guidance
+            .combine(output, self.model.geometry().in_channels)?;
+        self.sampler.predict_clean(step, latent, &guided)
+    }
 }

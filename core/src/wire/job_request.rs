@@ -1,0 +1,397 @@
+//! What a client asks a worker to do: a [`JobRequest`], told apart by its `kind`.
+//!
+//! Fields are those of the command line under the same names, with the same defaults.
+//! Unknown fields are refused. Reading checks the form of each value (a threshold is a
+//! finite number, a sampler is one of ours); whether model, labels, sizes and plan fit
+//! together is decided by the worker, which knows the models.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::de::{Error as _, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::branch::ResidualHalf;
+use crate::metric::LossKind;
+use crate::sampler::SamplerKind;
+use crate::search::{SearchMode, Threshold};
+use crate::strategy::Strategy;
+use crate::window::WindowChoice;
+use crate::wire::as_text;
+use crate::wire::content_hash::ContentHash;
+use crate::wire::fingerprint::FingerprintField;
+
+/// Images denoised at once where nothing says it.
+pub const DEFAULT_BATCH_SIZE: u32 = 8;
+
+/// A job, as asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum JobRequest {
+    /// Make a compression plan.
+    Calibrate(CalibrateJob),
+    /// Make images, raw or with a plan.
+    Generate(GenerateJob),
+    /// Make the same images raw and with a plan, and compare.
+    Compare(CompareJob),
+}
+
+/// The kinds of jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// Make a compression plan.
+    Calibrate,
+    /// Make images.
+    Generate,
+    /// Make images twice and compare.
+    Compare,
+}
+
+/// Makes a compression plan by calibration (Algorithm 1).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibrateJob {
+    /// Id of a served model.
+    pub model: String,
+    /// Classes of the calibration inputs, indices or names; random from the seed if empty.
+    #[serde(default)]
+    pub labels: Vec<Label>,
+    /// Number of calibration inputs; the labels are repeated. Default: one per label, or 8.
+    #[serde(default)]
+    pub n_images: Option<u32>,
+    /// Image size in pixels, `"WIDTHxHEIGHT"`. Default: the model's.
+    #[serde(default, with = "as_text::optional")]
+    pub size: Option<PixelSize>,
+    /// Denoising steps. Default: 50.
+    #[serde(default)]
+    pub steps: Option<u32>,
+    /// Sampler. Default: the model folder's.
+    #[serde(default, with = "as_text::optional")]
+    pub sampler: Option<SamplerKind>,
+    /// Guidance scale; 1 or less turns guidance off. Default: 4.
+    #[serde(default)]
+    pub guidance_scale: Option<f64>,
+    /// Seed of noise and random labels.
+    #[serde(default)]
+    pub seed: u64,
+    /// Half of the residual that `wa_rs+asc` uses. Default: conditional.
+    #[serde(default, with = "as_text::optional")]
+    pub residual_half: Option<ResidualHalf>,
+    /// δ: a number, or the paper's D1 to D6.
+    #[serde(default = "default_threshold", with = "number_or_name")]
+    pub threshold: Threshold,
+    /// Keys on each side: a number, a share of the tokens like `"1/8"`, or `"LEFT,RIGHT"`.
+    #[serde(default, with = "window_choice")]
+    pub window: WindowChoice,
+    /// The loss that is compared with the budgets.
+    #[serde(default, with = "as_text")]
+    pub loss: LossKind,
+    /// Candidates in the order in which they are tried. Default: all that the run allows.
+    #[serde(default)]
+    pub candidates: Option<Vec<StrategyName>>,
+    /// `exact`, or `record-all` for plans that can be decided again at any threshold.
+    #[serde(default, with = "search_mode")]
+    pub search: SearchMode,
+}
+
+/// Makes images, raw or with a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenerateJob {
+    /// Id of a served model.
+    pub model: String,
+    /// Classes to draw, indices or names; random from the seed if empty.
+    #[serde(default)]
+    pub labels: Vec<Label>,
+    /// Number of images; the labels are repeated. Default: one per label, or 4.
+    #[serde(default)]
+    pub n_images: Option<u32>,
+    /// Image size in pixels, `"WIDTHxHEIGHT"`. Default: the model's.
+    #[serde(default, with = "as_text::optional")]
+    pub size: Option<PixelSize>,
+    /// Denoising steps. Default: the plan's, or 50.
+    #[serde(default)]
+    pub steps: Option<u32>,
+    /// Sampler. Default: the plan's, or the model folder's.
+    #[serde(default, with = "as_text::optional")]
+    pub sampler: Option<SamplerKind>,
+    /// Guidance scale; 1 or less turns guidance off. Default: the plan's, or 4.
+    #[serde(default)]
+    pub guidance_scale: Option<f64>,
+    /// Seed of noise and random labels.
+    #[serde(default)]
+    pub seed: u64,
+    /// Half of the residual that `wa_rs+asc` uses. Default: the plan's, or conditional.
+    #[serde(default, with = "as_text::optional")]
+    pub residual_half: Option<ResidualHalf>,
+    /// Id of a plan of the worker's library; without one nothing is compressed.
+    #[serde(default)]
+    pub plan: Option<ContentHash>,
+    /// Fields of the plan's fingerprint that may differ from the run.
+    #[serde(default)]
+    pub allow_mismatch: Vec<FieldName>,
+    /// Most images denoised at once.
+    #[serde(default = "default_batch_size")]
+    pub batch_size: u32,
+}
+
+/// Makes the same images raw and with a plan, and compares them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompareJob {
+    /// Id of a served model.
+    pub model: String,
+    /// Classes to draw, indices or names; random from the seed if empty.
+    #[serde(default)]
+    pub labels: Vec<Label>,
+    /// Number of images; the labels are repeated. Default: one per label, or 8.
+    #[serde(default)]
+    pub n_images: Option<u32>,
+    /// Image size in pixels, `"WIDTHxHEIGHT"`. Default: the model's.
+    #[serde(default, with = "as_text::optional")]
+    pub size: Option<PixelSize>,
+    /// Denoising steps. Default: the plan's.
+    #[serde(default)]
+    pub steps: Option<u32>,
+    /// Sampler. Default: the plan's, or the model folder's.
+    #[serde(default, with = "as_text::optional")]
+    pub sampler: Option<SamplerKind>,
+    /// Guidance scale; 1 or less turns guidance off. Default: the plan's, or 4.
+    #[serde(default)]
+    pub guidance_scale: Option<f64>,
+    /// Seed of noise and random labels.
+    #[serde(default)]
+    pub seed: u64,
+    /// Half of the residual that `wa_rs+asc` uses. Default: the plan's, or conditional.
+    #[serde(default, with = "as_text::optional")]
+    pub residual_half: Option<ResidualHalf>,
+    /// Id of a plan of the worker's library.
+    pub plan: ContentHash,
+    /// Fields of the plan's fingerprint that may differ from the run.
+    #[serde(default)]
+    pub allow_mismatch: Vec<FieldName>,
+    /// Most images denoised at once.
+    #[serde(default = "default_batch_size")]
+    pub batch_size: u32,
+}
+
+impl JobRequest {
+    /// What kind of job it is.
+    pub const fn kind(&self) -> JobKind {
+        match self {
+            Self::Calibrate(_) => JobKind::Calibrate,
+            Self::Generate(_) => JobKind::Generate,
+            Self::Compare(_) => JobKind::Compare,
+        }
+    }
+
+    /// The id of the model it is for.
+    pub fn model(&self) -> &str {
+        match self {
+            Self::Calibrate(job) => &job.model,
+            Self::Generate(job) => &job.model,
+            Self::Compare(job) => &job.model,
+        }
+    }
+
+    /// The id of the plan it uses.
+    pub const fn plan(&self) -> Option<ContentHash> {
+        match self {
+            Self::Calibrate(_) => None,
+            Self::Generate(job) => job.plan,
+            Self::Compare(job) => Some(job.plan),
+        }
+    }
+}
+
+impl JobKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Calibrate, Self::Generate, Self::Compare];
+
+    /// The string of JSON and queries.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Calibrate => "calibrate",
+            Self::Generate => "generate",
+            Self::Compare => "compare",
+        }
+    }
+}
+
+impl fmt::Display for JobKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A class: its index, or a name of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Label {
+    /// The class's index.
+    Index(u32),
+    /// One of its names, whatever the case; or its index as text.
+    Name(String),
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Index(index) => index.fmt(f),
+            Self::Name(name) => f.pad(name),
+        }
+    }
+}
+
+/// Image size in pixels, written `WIDTHxHEIGHT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PixelSize {
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
+impl fmt::Display for PixelSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)
+    }
+}
+
+/// Text that is no size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a size is written WIDTHxHEIGHT, for example 256x256")]
+pub struct BadSize;
+
+impl core::str::FromStr for PixelSize {
+    type Err = BadSize;
+
+    fn from_str(text: &str) -> Result<Self, BadSize> {
+        let (width, height) = text.split_once(['x', 'X', '×']).ok_or(BadSize)?;
+        let side = |text: &str| text.trim().parse::<u32>().map_err(|_| BadSize);
+        Ok(Self {
+            width: side(width)?,
+            height: side(height)?,
+        })
+    }
+}
+
+/// A strategy by its plan string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StrategyName(#[serde(with = "as_text")] pub Strategy);
+
+/// A field of a plan's fingerprint by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldName(#[serde(with = "as_text")] pub FingerprintField);
+
+/// The paper's D2, as on the command line.
+fn default_threshold() -> Threshold {
+    Threshold::named().nth(1).map_or_else(
+        || unreachable!("the paper names six thresholds"),
+        |(_, threshold)| threshold,
+    )
+}
+
+const fn default_batch_size() -> u32 {
+    DEFAULT_BATCH_SIZE
+}
+
+mod search_mode {
+    use super::*;
+
+    pub(super) fn serialize<S: Serializer>(
+        mode: &SearchMode,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(mode.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<SearchMode, D::Error> {
+        let text = alloc::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let mode = SearchMode::ALL
+            .into_iter()
+            .find(|mode| mode.as_str() == text);
+        mode.ok_or_else(|| D::Error::custom("search is exact or record-all"))
+    }
+}
+
+/// A value that is a number or a text in JSON; both go through the type's own reader.
+struct NumberOrText;
+
+enum Either {
+    Whole(u64),
+    Fraction(f64),
+    Text(String),
+}
+
+impl Visitor<'_> for NumberOrText {
+    type Value = Either;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number or a string")
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Either, E> {
+        Ok(Either::Whole(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Either, E> {
+        Ok(u64::try_from(value).map_or(Either::Fraction(value as f64), Either::Whole))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Either, E> {
+        Ok(Either::Fraction(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Either, E> {
+        Ok(Either::Text(value.into()))
+    }
+}
+
+mod number_or_name {
+    use super::*;
+
+    pub(super) fn serialize<S: Serializer>(
+        threshold: &Threshold,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(threshold.value())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Threshold, D::Error> {
+        let read = match deserializer.deserialize_any(NumberOrText)? {
+            Either::Whole(value) => Threshold::new(value as f64),
+            Either::Fraction(value) => Threshold::new(value),
+            Either::Text(text) => text.parse(),
+        };
+        read.map_err(D::Error::custom)
+    }
+}
+
+mod window_choice {
+    use super::*;
+
+    pub(super) fn serialize<S: Serializer>(
+        window: &WindowChoice,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        as_text::serialize(window, serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<WindowChoice, D::Error> {
+        let text = match deserializer.deserialize_any(NumberOrText)? {
+            Either::Whole(side) => alloc::format!("{side}"),
+            Either::Fraction(number) => alloc::format!("{number}"),
+            Either::Text(text) => text,
+        };
+        text.parse().map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,61 @@
+//! A calibration's words: the settings that decide its plan, as text, and the plan file
+//! that it ends with.
+
+use dfa_core::wire::{CheckedPlan, PlanSearch};
+
+use super::checkpoint::Settings;
+use super::{CalibrateRequest, Calibration};
+use crate::run_setup::RunSetup;
+
+/// Everything that decides the plan, by name.
+pub fn settings(setup: &RunSetup, request: &CalibrateRequest) -> Settings {
+    let candidates: Vec<&str> = request
+        .search
+        .candidates
+        .iter()
+        .map(|candidate| candidate.as_str())
+        .collect();
+    let fingerprint = setup.fingerprint();
+    let entries = [
+        ("weights_sha256", fingerprint.weights_sha256.to_string()),
+        ("config_sha256", fingerprint.config_sha256.to_string()),
+        ("scheduler_sha256", fingerprint.scheduler_sha256.to_string()),
+        ("size", setup.run.size.to_string()),
+        ("timesteps", format!("{:?}", setup.run.sampler.timesteps())),
+        ("sampler", fingerprint.sampler.to_string()),
+        ("guidance_scale", fingerprint.guidance_scale.to_string()),
+        ("residual_half", fingerprint.residual_half.to_string()),
+        ("labels", format!("{:?}", setup.run.labels)),
+        ("seed", setup.run.seed.to_string()),
+        (
+            "latents",
+            setup
+                .latents_sha256
+                .map_or_else(|| "from the seed".into(), |hash| hash.to_string()),
+        ),
+        ("threshold", request.search.threshold.to_string()),
+        (
+            "window",
+            format!("{},{}", request.window.left, request.window.right),
+        ),
+        ("loss", request.loss.to_string()),
+        ("candidates", candidates.join(",")),
+        ("search", request.search.mode.as_str().to_owned()),
+    ];
+    entries.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// The plan file of a finished calibration.
+pub fn plan_of(setup: &RunSetup, request: &CalibrateRequest, found: &Calibration) -> CheckedPlan {
+    CheckedPlan {
+        plan: found.plan.clone(),
+        search: Some(PlanSearch {
+            loss: request.loss,
+            record: found.record.clone(),
+        }),
+        fingerprint: Some(setup.fingerprint()),
+        provenance: Some(setup.provenance()),
+        edited_from: None,
+        notes: None,
+    }
+}

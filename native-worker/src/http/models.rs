@@ -1,0 +1,174 @@
+//! `/v1/models` and `/v1/capabilities`: what can be asked for. Pages draw themselves from
+//! these answers.
+
+use axum::Json;
+use axum::extract::State;
+use dfa_core::metric::LossKind;
+use dfa_core::sampler::SamplerKind;
+use dfa_core::search::{SearchMode, Threshold};
+use dfa_core::strategy::Strategy;
+use dfa_core::wire::JobKind;
+use dfa_core::wire::job_request::PixelSize;
+use dfa_core::wire::service::{
+    Capabilities, ClassView, DefaultsView, DeviceView, LimitsView, ModelList, ModelView,
+    NamedThreshold, StrategyView,
+};
+
+use super::Service;
+use super::error::{ApiError, ApiResult, ErrorCode};
+use super::input::{MAX_JSON_DEPTH, PathId};
+use crate::jobs::ServedModel;
+
+/// The models.
+#[utoipa::path(
+    get, path = "/v1/models", tag = "models",
+    description = "The models that are served, with their classes; the outer shape is OpenAI's.",
+    responses((status = 200, description = "the models", body = ref("#/components/schemas/ModelList")))
+)]
+pub(super) async fn list(State(service): State<Service>) -> Json<ModelList> {
+    Json(ModelList {
+        object: "list".into(),
+        data: views(&service),
+    })
+}
+
+/// One model.
+#[utoipa::path(
+    get, path = "/v1/models/{id}", tag = "models",
+    description = "A model that is served.",
+    params(("id" = String, Path, description = "The model")),
+    responses(
+        (status = 200, description = "the model", body = ref("#/components/schemas/ModelView")),
+        (status = 404, description = "`model_not_found`: it is not served"),
+    )
+)]
+pub(super) async fn get(
+    State(service): State<Service>,
+    PathId(id): PathId<String>,
+) -> ApiResult<Json<ModelView>> {
+    let model = service.jobs().models().get(&id);
+    let model = model.ok_or_else(|| unknown_model(&id))?;
+    Ok(Json(view(&service, model)))
+}
+
+/// The refusal of a model that is not served.
+pub(super) fn unknown_model(id: &str) -> ApiError {
+    let id: String = id.chars().take(80).collect();
+    let message = format!("there is no model {id} here; GET /v1/models lists them");
+    ApiError::new(ErrorCode::ModelNotFound, message).about("model")
+}
+
+/// What the worker can do.
+#[utoipa::path(
+    get, path = "/v1/capabilities", tag = "models",
+    description = "Models, devices, strategies, limits and defaults: everything that a form \
+                   needs to know.",
+    responses((status = 200, description = "the capabilities", body = ref("#/components/schemas/Capabilities")))
+)]
+pub(super) async fn capabilities(State(service): State<Service>) -> Json<Capabilities> {
+    let texts = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    Json(Capabilities {
+        version: env!("CARGO_PKG_VERSION").into(),
+        kinds: JobKind::ALL.into(),
+        models: views(&service),
+        devices: vec![DeviceView {
+            id: "cpu".into(),
+            name: format!("CPU, {} threads", rayon::current_num_threads()),
+        }],
+        strategies: Strategy::ALL.into_iter().map(strategy_view).collect(),
+        losses: texts(&LossKind::ALL.map(LossKind::as_str)),
+        samplers: texts(&SamplerKind::ALL.map(SamplerKind::as_str)),
+        search_modes: texts(&SearchMode::ALL.map(SearchMode::as_str)),
+        thresholds: Threshold::named().map(named_threshold).collect(),
+        limits: limits(&service),
+        defaults: defaults(&service),
+    })
+}
+
+fn strategy_view(strategy: Strategy) -> StrategyView {
+    StrategyView {
+        id: strategy.as_str().into(),
+        paper_name: strategy.paper_name().into(),
+        is_candidate: Strategy::CANDIDATES.contains(&strategy),
+        needs_guidance: strategy.shares_cfg(),
+    }
+}
+
+fn named_threshold((name, threshold): (&str, Threshold)) -> NamedThreshold {
+    NamedThreshold {
+        name: name.into(),
+        value: threshold.value(),
+    }
+}
+
+fn limits(service: &Service) -> LimitsView {
+    let limits = service.jobs().config().limits;
+    LimitsView {
+        max_queued_jobs: limits.max_queued_jobs,
+        max_steps: limits.max_steps,
+        max_images: limits.max_images,
+        max_batch_size: limits.max_batch_size,
+        max_side: limits.max_side,
+        max_tokens: limits.max_tokens,
+        max_body_bytes: service.config().payload_limit_bytes as u64,
+        max_json_depth: MAX_JSON_DEPTH,
+    }
+}
+
+/// Those of [`job_request`](dfa_core::wire::job_request).
+fn defaults(service: &Service) -> DefaultsView {
+    let first = service.jobs().models().all().first();
+    let threshold = Threshold::named().nth(1);
+    DefaultsView {
+        model: first.map(|model| model.id().to_owned()).unwrap_or_default(),
+        steps: 50,
+        guidance_scale: 4.0,
+        threshold: threshold.map_or(0.0, |(_, threshold)| threshold.value()),
+        loss: LossKind::default().as_str().into(),
+        window: "1/8".into(),
+    }
+}
+
+fn views(service: &Service) -> Vec<ModelView> {
+    let models = service.jobs().models().all().iter();
+    models.map(|model| view(service, model)).collect()
+}
+
+fn view(service: &Service, model: &ServedModel) -> ModelView {
+    let transformer = &model.folder.transformer;
+    let per_side = transformer.sample_size / transformer.patch_size.max(1);
+    // Eight pixels to a latent, as in every diffusers VAE of this family.
+    let pixels = if model.folder.has_vae { 8 } else { 1 };
+    let side = narrow(transformer.sample_size * pixels);
+    let names = model.folder.class_names.iter();
+    ModelView {
+        id: model.id().into(),
+        object: "model".into(),
+        created: service.started_at().unix_ms() / 1000,
+        owned_by: "local".into(),
+        weights_sha256: model.identity.weights_sha256,
+        n_blocks: narrow(transformer.n_blocks),
+        n_heads: narrow(transformer.n_heads),
+        width: narrow(transformer.width()),
+        n_tokens: narrow(per_side * per_side),
+        size: PixelSize {
+            width: side,
+            height: side,
+        },
+        size_multiple: narrow(transformer.patch_size * pixels),
+        sampler: model.folder.sampler.kind().as_str().into(),
+        n_classes: narrow(transformer.n_classes),
+        classes: names.map(class_view).collect(),
+    }
+}
+
+fn class_view((index, name): (u32, &str)) -> ClassView {
+    ClassView {
+        index,
+        name: name.into(),
+    }
+}
+
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,242 @@
+//! The files that a run makes, as bytes: pictures, a picture grid, reports. Whoever asked
+//! for the run writes them, into a folder or into a store.
+
+use dfa_core::wire::job::ArtifactRole;
+use dfa_core::wire::{CheckedPlan, plan_hash};
+
+use crate::compare::Comparison;
+use crate::image_batch::ImageRun;
+use crate::picture::{GridRow, Picture, PictureError, PictureGrid};
+use crate::report_html::{ReportImage, ReportPage, report_html};
+use crate::run_setup::{RunSetup, tool_version};
+
+/// A file that a run made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeFile {
+    /// Its path below the run's folder, `/` between the parts.
+    pub name: String,
+    /// What it is to the run.
+    pub role: ArtifactRole,
+    /// Its media type.
+    pub media_type: &'static str,
+    /// Index of the image, if it is one image of the run.
+    pub image_index: Option<usize>,
+    /// Its contents.
+    pub bytes: Vec<u8>,
+}
+
+/// Why the files could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum MadeFilesError {
+    /// A picture could not be made.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// The report could not be written as JSON.
+    #[error("the report cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl MadeFile {
+    fn png(name: String, role: ArtifactRole, bytes: Vec<u8>) -> Self {
+        Self {
+            name,
+            role,
+            media_type: "image/png",
+            image_index: None,
+            bytes,
+        }
+    }
+
+    fn of_image(self, index: usize) -> Self {
+        Self {
+            image_index: Some(index),
+            ..self
+        }
+    }
+
+    fn text(name: &str, role: ArtifactRole, media_type: &'static str, text: String) -> Self {
+        Self {
+            name: name.to_owned(),
+            role,
+            media_type,
+            image_index: None,
+            bytes: text.into_bytes(),
+        }
+    }
+
+    /// The plan file of a calibration.
+    pub fn plan(text: String) -> Self {
+        Self::text("plan.json", ArtifactRole::Plan, "application/json", text)
+    }
+}
+
+/// `000-name.png` and so on; every picture says how it was made.
+///
+/// # Errors
+/// [`MadeFilesError`].
+pub fn image_files(
+    setup: &RunSetup,
+    plan: Option<&CheckedPlan>,
+    made: &ImageRun,
+) -> Result<Vec<MadeFile>, MadeFilesError> {
+    let pictures = made.pictures()?;
+    let files = pictures.iter().enumerate().map(|(index, picture)| {
+        let bytes = picture.to_png_bytes(&picture_text(setup, plan, index))?;
+        Ok(MadeFile::png(picture_name(setup, index), ArtifactRole::Image, bytes).of_image(index))
+    });
+    files.collect()
+}
+
+/// Everything that a comparison leaves: `images/`, `grid.png`, `report.json` and
+/// `report.html`, which shows `commands` as the way to make it again.
+///
+/// # Errors
+/// [`MadeFilesError`].
+pub fn comparison_files(
+    setup: &RunSetup,
+    plan: &CheckedPlan,
+    found: &Comparison,
+    commands: &[String],
+) -> Result<Vec<MadeFile>, MadeFilesError> {
+    let mut files = vec![
+        report_page(plan, found, commands)?,
+        report_json(found)?,
+        grid_file(setup, plan, found)?,
+    ];
+    for (index, (raw, compressed)) in found.raw.iter().zip(&found.compressed).enumerate() {
+        let name = picture_name(setup, index);
+        let bytes = raw.to_png_bytes(&picture_text(setup, None, index))?;
+        let raw = MadeFile::png(format!("images/raw-{name}"), ArtifactRole::RawImage, bytes);
+        let bytes = compressed.to_png_bytes(&picture_text(setup, Some(plan), index))?;
+        let name = format!("images/compressed-{name}");
+        let compressed = MadeFile::png(name, ArtifactRole::CompressedImage, bytes);
+        files.extend([raw.of_image(index), compressed.of_image(index)]);
+    }
+    Ok(files)
+}
+
+fn grid_file(
+    setup: &RunSetup,
+    plan: &CheckedPlan,
+    found: &Comparison,
+) -> Result<MadeFile, MadeFilesError> {
+    let pairs = found.raw.iter().zip(&found.compressed);
+    let rows = pairs.zip(&found.report.images);
+    let rows = rows.map(|((raw, compressed), metrics)| GridRow {
+        label: metrics.label.clone(),
+        raw: raw.clone(),
+        compressed: compressed.clone(),
+    });
+    let rows = rows.collect();
+    let grid = PictureGrid { rows }.draw()?;
+    let mut text = picture_text(setup, Some(plan), 0);
+    text.retain(|(key, _)| !matches!(*key, "dfa:class" | "dfa:image_index"));
+    let bytes = grid.to_png_bytes(&text)?;
+    Ok(MadeFile::png("grid.png".into(), ArtifactRole::Grid, bytes))
+}
+
+fn report_json(found: &Comparison) -> Result<MadeFile, MadeFilesError> {
+    let text = serde_json::to_string_pretty(&found.report)? + "\n";
+    let role = ArtifactRole::Report;
+    Ok(MadeFile::text(
+        "report.json",
+        role,
+        "application/json",
+        text,
+    ))
+}
+
+fn report_page(
+    plan: &CheckedPlan,
+    found: &Comparison,
+    commands: &[String],
+) -> Result<MadeFile, MadeFilesError> {
+    let mut pngs = Vec::new();
+    for (raw, compressed) in found.raw.iter().zip(&found.compressed) {
+        let difference = raw.difference(compressed)?;
+        let png = |picture: &Picture| picture.to_png_bytes(&[]);
+        pngs.push([png(raw)?, png(compressed)?, png(&difference)?]);
+    }
+    let images = pngs.iter().zip(&found.report.images);
+    let images = images.map(|([raw, compressed, difference], metrics)| ReportImage {
+        label: &metrics.label,
+        raw_png: raw,
+        compressed_png: compressed,
+        difference_png: difference,
+    });
+    let images: Vec<_> = images.collect();
+    let text = report_html(&ReportPage {
+        report: &found.report,
+        plan,
+        images: &images,
+        commands,
+    });
+    let role = ArtifactRole::ReportPage;
+    Ok(MadeFile::text(
+        "report.html",
+        role,
+        "text/html; charset=utf-8",
+        text,
+    ))
+}
+
+/// Why the model's latents cannot be made into pictures here.
+pub fn why_no_pictures(setup: &RunSetup) -> Option<String> {
+    if setup.loaded.folder.has_vae {
+        return Some(
+            "this model's latents need its VAE, and decoding with a VAE is not built yet".into(),
+        );
+    }
+    let channels = setup.geometry().in_channels;
+    (channels != 3)
+        .then(|| format!("the model has no VAE and {channels} channels, which are no RGB pictures"))
+}
+
+/// `000-name.png`: the index, and the class name in letters that every file system takes.
+fn picture_name(setup: &RunSetup, index: usize) -> String {
+    let name = setup
+        .loaded
+        .folder
+        .class_names
+        .name(setup.run.labels[index]);
+    let plain: String = name
+        .chars()
+        .take(40)
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() || letter == '-' {
+                letter
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    format!("{index:03}-{plain}.png")
+}
+
+/// What made a picture, for its text chunks.
+fn picture_text(
+    setup: &RunSetup,
+    plan: Option<&CheckedPlan>,
+    index: usize,
+) -> Vec<(&'static str, String)> {
+    let class = setup.run.labels[index];
+    let plan = plan.map_or_else(|| "none".into(), |plan| plan_hash(&plan.plan).to_string());
+    vec![
+        ("Software", tool_version()),
+        ("dfa:model", setup.loaded.folder.model_id.clone()),
+        (
+            "dfa:weights_sha256",
+            setup.loaded.identity.weights_sha256.to_string(),
+        ),
+        (
+            "dfa:class",
+            format!("{class} {}", setup.loaded.folder.class_names.name(class)),
+        ),
+        ("dfa:seed", setup.run.seed.to_string()),
+        ("dfa:image_index", index.to_string()),
+        ("dfa:steps", setup.run.sampler.n_steps().to_string()),
+        ("dfa:sampler", setup.run.sampler_kind.to_string()),
+        ("dfa:guidance_scale", setup.run.guidance.scale().to_string()),
+        ("dfa:plan_hash", plan),
+    ]
+}
