@@ -31,3 +31,9 @@ mod metrics;
 
 // Samplers, step by step, against diffusers.
 mod samplers;
+
+// The worker over HTTP: who may ask, limits, refusals, operations.
+mod http;
+
+// Malformed requests of every kind are refused in the envelope.
+mod http_malformed;

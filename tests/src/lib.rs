@@ -5,3 +5,4 @@
 pub mod closeness;
 pub mod engine;
 pub mod fixtures;
+pub mod worker;
