@@ -22,11 +22,8 @@ use crate::calibrate::{
     self, CalibrateError, CalibrateRequest, Calibration, Checkpoint, Saving, plan_file,
 };
 use crate::generate::RunError;
-use crate::run_setup::RunSetup;
+use crate::run_setup::{N_CALIBRATION_INPUTS, RunSetup};
 use crate::whole_file::write_whole;
-
-/// Images of a calibration batch: the paper's number of class labels for DiT.
-const N_CALIBRATION_INPUTS: usize = 8;
 
 /// Flags of `dfa calibrate`.
 #[derive(Clone, Debug, Args)]
