@@ -475,7 +475,7 @@ fn operations_answer() {
     }
     let info = worker.get("/info").json();
     assert_eq!(info["name"], "dfa");
-    assert_eq!(info["models"], json!(["tiny"]));
+    assert_eq!(info["models"], json!(["avatars-dit"]));
 }
 
 #[test]

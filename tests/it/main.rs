@@ -37,3 +37,9 @@ mod http;
 
 // Malformed requests of every kind are refused in the envelope.
 mod http_malformed;
+
+// Jobs, plans, artifacts and images over HTTP, on a real model.
+mod http_jobs;
+
+// Every example of docs/http-api.md.
+mod http_documents;

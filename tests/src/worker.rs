@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use ureq::{Agent, http};
 
-use crate::fixtures::fixture;
+use crate::fixtures::shipped_model;
 
 /// How a worker of the tests differs from the usual.
 pub struct Settings {
@@ -30,9 +30,11 @@ impl Settings {
     }
 }
 
-/// A worker that serves the tiny model, until it is dropped.
+/// A worker that serves the shipped model, until it is dropped.
 pub struct TestWorker {
     pub address: SocketAddr,
+    /// The jobs behind the routes.
+    pub jobs: Jobs,
     agent: Agent,
     closing: CancellationToken,
     thread: Option<JoinHandle<()>>,
@@ -62,7 +64,7 @@ impl TestWorker {
     pub fn start_with(change: impl FnOnce(Settings) -> Settings) -> Self {
         let folder = TempDir::new().unwrap_or_else(|error| panic!("{error}"));
         let settings = change(Settings {
-            jobs: JobsConfig::new(folder.path().join("data"), vec![fixture("dit/tiny")]),
+            jobs: JobsConfig::new(folder.path().join("data"), vec![shipped_model()]),
             http: HttpConfig::default(),
         });
         let closing = CancellationToken::new();
@@ -73,7 +75,7 @@ impl TestWorker {
             runtime.block_on(run(settings, token, tell));
             runtime.shutdown_timeout(Duration::from_secs(2));
         });
-        let address = told.recv().unwrap_or_else(|error| panic!("{error}"));
+        let (address, jobs) = told.recv().unwrap_or_else(|error| panic!("{error}"));
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
@@ -81,6 +83,7 @@ impl TestWorker {
             .timeout_global(Some(Duration::from_secs(120)));
         Self {
             address,
+            jobs,
             agent: config.build().new_agent(),
             closing,
             thread: Some(thread),
@@ -156,15 +159,15 @@ impl TestWorker {
 async fn run(
     settings: Settings,
     closing: CancellationToken,
-    tell: std::sync::mpsc::Sender<SocketAddr>,
+    tell: std::sync::mpsc::Sender<(SocketAddr, Jobs)>,
 ) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
     let listener = listener.unwrap_or_else(|error| panic!("{error}"));
     let jobs = Jobs::open(settings.jobs).await;
     let jobs = jobs.unwrap_or_else(|error| panic!("{error}"));
     let address = listener.local_addr();
-    tell.send(address.unwrap_or_else(|error| panic!("{error}")))
-        .ok();
+    let address = address.unwrap_or_else(|error| panic!("{error}"));
+    tell.send((address, jobs.clone())).ok();
     let served = serve(listener, jobs.clone(), settings.http, closing).await;
     served.unwrap_or_else(|error| panic!("{error}"));
     jobs.shutdown(Duration::ZERO).await;

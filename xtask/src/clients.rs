@@ -77,7 +77,7 @@ fn succeeds(command: &mut std::process::Command) -> bool {
     repo::capture(command).is_ok_and(|captured| captured.success)
 }
 
-/// A worker with the tiny model, killed when it is dropped.
+/// A worker with the shipped model, killed when it is dropped.
 struct Worker {
     process: Child,
     url: String,
@@ -95,7 +95,7 @@ impl Worker {
         command
             .args(["serve", "--port", "0", "--json-output", "--api-key", KEY])
             .args(["--max-queued-jobs", "1000", "--model-id"])
-            .arg(Path::new("tests/fixtures/dit/tiny"))
+            .arg(Path::new("models/avatars-dit"))
             .arg("--data-dir")
             .arg(&data)
             .stderr(Stdio::piped());
