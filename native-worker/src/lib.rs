@@ -11,6 +11,7 @@
 //! 3. [`generate`]: the denoising loop, raw or by a plan; [`image_batch`]: many images.
 //! 4. [`compare`]: raw beside compressed, with [`picture`] and [`report_html`];
 //!    [`made_files`]: what runs leave, as bytes.
+//!    [`plan_import`]: plans from files of any known format.
 //! 5. [`attention`]: executes one strategy for one layer.
 //! 6. [`model`], [`kernels`]: the networks, and the CPU kernels below them.
 //! 7. [`diffusion`]: samplers, guidance, noise.
@@ -21,6 +22,7 @@
 //! [`cli`] is the command line `dfa` over these.
 
 pub mod attention;
+mod base64;
 pub mod calibrate;
 pub mod cli;
 pub mod compare;
@@ -35,6 +37,7 @@ pub mod model;
 pub mod model_folder;
 pub mod observer;
 pub mod picture;
+pub mod plan_import;
 pub mod report_html;
 pub mod run_setup;
 pub mod whole_file;

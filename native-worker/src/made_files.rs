@@ -6,6 +6,7 @@ use dfa_core::wire::{CheckedPlan, plan_hash};
 
 use crate::compare::Comparison;
 use crate::image_batch::ImageRun;
+use crate::model_folder::ModelFolder;
 use crate::picture::{GridRow, Picture, PictureError, PictureGrid};
 use crate::report_html::{ReportImage, ReportPage, report_html};
 use crate::run_setup::{RunSetup, tool_version};
@@ -181,13 +182,13 @@ fn report_page(
 }
 
 /// Why the model's latents cannot be made into pictures here.
-pub fn why_no_pictures(setup: &RunSetup) -> Option<String> {
-    if setup.loaded.folder.has_vae {
+pub fn why_no_pictures(folder: &ModelFolder) -> Option<String> {
+    if folder.has_vae {
         return Some(
             "this model's latents need its VAE, and decoding with a VAE is not built yet".into(),
         );
     }
-    let channels = setup.geometry().in_channels;
+    let channels = folder.transformer.in_channels;
     (channels != 3)
         .then(|| format!("the model has no VAE and {channels} channels, which are no RGB pictures"))
 }

@@ -211,6 +211,32 @@ impl Picture {
         Self::new(width, height, rgb)
     }
 
+    /// The picture, or one whose sides are a whole number of times shorter and at most
+    /// `side` long: each pixel the mean of those that it stands for.
+    ///
+    /// # Errors
+    /// [`PictureError::BadSize`] if `side` is 0.
+    pub fn reduced_to(&self, side: usize) -> Result<Self, PictureError> {
+        let longest = self.width.max(self.height);
+        let factor = longest.div_ceil(side.max(1));
+        let (width, height) = (self.width / factor, self.height / factor);
+        let mut rgb = Vec::with_capacity(n_bytes(width, height)?);
+        for row in 0..height {
+            for column in 0..width {
+                let mut sums = [0usize; 3];
+                for idx in 0..factor * factor {
+                    let (right, down) = (idx % factor, idx / factor);
+                    let pixel = self.pixel(column * factor + right, row * factor + down);
+                    for (sum, value) in sums.iter_mut().zip(pixel) {
+                        *sum += usize::from(value);
+                    }
+                }
+                rgb.extend(sums.map(|sum| (sum / (factor * factor)) as u8));
+            }
+        }
+        Self::new(width, height, rgb)
+    }
+
     /// Draws `other` with its top left corner at (`column`, `row`); what does not fit is
     /// left out.
     pub(crate) fn paste(&mut self, other: &Self, column: usize, row: usize) {

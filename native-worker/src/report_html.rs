@@ -11,7 +11,6 @@ use dfa_core::Strategy;
 use dfa_core::wire::{CheckedPlan, Report};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-mod base64;
 mod heat_map;
 mod numbers;
 pub(crate) use numbers::bytes;

@@ -28,6 +28,16 @@ pub use checked_run::CheckedRun;
 use checked_run::GivenLatents;
 use start_latents::{hash_of, read_latents};
 
+/// Denoising steps where nothing says it: the paper's.
+pub const DEFAULT_STEPS: usize = 50;
+/// Guidance scale where nothing says it: the paper's for DiT.
+pub const DEFAULT_GUIDANCE: f64 = 4.0;
+/// Images of a calibration batch: the paper's number of class labels for DiT.
+pub const N_CALIBRATION_INPUTS: usize = 8;
+/// Images of a generation where neither labels nor a number are given.
+pub const N_GENERATED_IMAGES: usize = 4;
+/// Images of a comparison where neither labels nor a number are given.
+pub const N_COMPARED_IMAGES: usize = 8;
 /// Most denoising steps of a run.
 pub const MAX_STEPS: usize = 1000;
 /// Most images of a run.

@@ -40,3 +40,15 @@ mod model_folder;
 
 // The real binary.
 mod cli;
+
+// The worker over HTTP: who may ask, limits, refusals, operations.
+mod http;
+
+// Malformed requests of every kind are refused in the envelope.
+mod http_malformed;
+
+// Jobs, plans, artifacts and images over HTTP, on a real model.
+mod http_jobs;
+
+// Every example of docs/http-api.md.
+mod http_documents;

@@ -7,3 +7,4 @@ pub mod closeness;
 pub mod dfa_command;
 pub mod engine;
 pub mod fixtures;
+pub mod worker;

@@ -11,6 +11,7 @@
 )]
 
 mod check;
+mod clients;
 mod demo;
 mod flags;
 mod golden;

@@ -3,6 +3,7 @@
 //! Cargo's own tests are one stage of several: the others need another profile (the
 //! no_std proof) or another target (core as WebAssembly) than one `cargo test` can have.
 
+use crate::clients;
 use crate::golden;
 use crate::repo::{self, Failure, Repo};
 use crate::stages::{Ending, Policy, Stages};
@@ -67,6 +68,7 @@ pub(crate) fn stages_after_tidy(stages: &mut Stages, repo: &Repo) {
         || proof_fails_with_std(repo),
     );
     wasm_stages(stages, repo);
+    clients::stages(stages, repo);
 }
 
 /// `cargo check` of the proof crate. Its panic handler is the proof: std brings one too,

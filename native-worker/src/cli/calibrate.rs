@@ -20,11 +20,8 @@ use crate::calibrate::{
     plan_file,
 };
 use crate::generate::RunError;
-use crate::run_setup::RunSetup;
+use crate::run_setup::{N_CALIBRATION_INPUTS, RunSetup};
 use crate::whole_file::write_whole;
-
-/// Images of a calibration batch: the paper's number of class labels for DiT.
-pub(super) const N_CALIBRATION_INPUTS: usize = 8;
 
 /// Flags of `dfa calibrate`.
 #[derive(Clone, Debug, Args)]
@@ -114,8 +111,6 @@ fn state_path(output: &Path) -> PathBuf {
     let mut name = output.as_os_str().to_owned();
     name.push(".state");
     name.into()
-}
-
 }
 
 fn explain(error: CalibrateError, state: &Path) -> Failure {

@@ -13,10 +13,7 @@ use super::terminal::{self, Progress, StopButton};
 use super::{Failure, GlobalFlags};
 use crate::compare::{CompareError, compare};
 use crate::made_files::{comparison_files, why_no_pictures};
-use crate::run_setup::RunSetup;
-
-/// Images where neither labels nor a number are given.
-const N_IMAGES: usize = 8;
+use crate::run_setup::{N_COMPARED_IMAGES, RunSetup};
 
 /// Flags of `dfa compare`.
 #[derive(Clone, Debug, Args)]
@@ -45,9 +42,9 @@ pub(crate) struct CompareArgs {
 /// Runs `dfa compare`.
 pub(super) fn run(args: &CompareArgs, global: GlobalFlags) -> Result<ExitCode, Failure> {
     let plan = read_plan(&args.plan)?;
-    let setup = args.run.prepare(N_IMAGES, Some(&plan))?;
+    let setup = args.run.prepare(N_COMPARED_IMAGES, Some(&plan))?;
     args.plan_flags.check(&args.plan, &plan, &setup)?;
-    if let Some(reason) = why_no_pictures(&setup) {
+    if let Some(reason) = why_no_pictures(&setup.loaded.folder) {
         return Err(Failure::failed(anyhow::anyhow!("{reason}")));
     }
     if calibrated_on(&plan, &setup) {

@@ -13,11 +13,8 @@ use super::terminal::{self, Progress, StopButton};
 use super::{Failure, GlobalFlags};
 use crate::image_batch::{ImageBatches, ImageRun};
 use crate::made_files::{MadeFile, image_files, why_no_pictures};
-use crate::run_setup::RunSetup;
+use crate::run_setup::{N_GENERATED_IMAGES, RunSetup};
 use crate::whole_file::write_whole;
-
-/// Images where neither labels nor a number are given.
-const N_IMAGES: usize = 4;
 
 /// Flags of `dfa generate`.
 #[derive(Clone, Debug, Args)]
@@ -57,7 +54,7 @@ pub(super) fn positive(text: &str) -> Result<usize, String> {
 /// Runs `dfa generate`.
 pub(super) fn run(args: &GenerateArgs, global: GlobalFlags) -> Result<ExitCode, Failure> {
     let plan = args.plan.as_deref().map(read_plan).transpose()?;
-    let setup = args.run.prepare(N_IMAGES, plan.as_ref())?;
+    let setup = args.run.prepare(N_GENERATED_IMAGES, plan.as_ref())?;
     if let (Some(path), Some(plan)) = (&args.plan, &plan) {
         args.plan_flags.check(path, plan, &setup)?;
     }
@@ -91,7 +88,7 @@ fn check_outputs(args: &GenerateArgs, setup: &RunSetup) -> Result<bool, Failure>
     if let Some(path) = &args.save_latents {
         ensure_parent(path)?;
     }
-    match why_no_pictures(setup) {
+    match why_no_pictures(&setup.loaded.folder) {
         None => ensure_folder(&args.output).map(|()| true),
         Some(reason) if args.save_latents.is_some() => {
             terminal::warn(&format!("no pictures will be written: {reason}"));

@@ -9,12 +9,9 @@ use dfa_core::sampler::SamplerKind;
 use dfa_core::wire::{CheckedPlan, FingerprintField};
 
 use super::Failure;
-use crate::run_setup::{LatentsFile, RunSetup, RunSpec, SetupError};
-
-/// Denoising steps where nothing says it: the paper's.
-const DEFAULT_STEPS: usize = 50;
-/// Guidance scale where nothing says it: the paper's for DiT.
-const DEFAULT_GUIDANCE: f64 = 4.0;
+use crate::run_setup::{
+    DEFAULT_GUIDANCE, DEFAULT_STEPS, LatentsFile, RunSetup, RunSpec, SetupError,
+};
 
 /// Which model, which images, which sampler.
 #[derive(Clone, Debug, Args)]

@@ -10,7 +10,6 @@ use dfa_core::search::Threshold;
 use dfa_core::wire::{CheckedPlan, Report};
 use serde_json::json;
 
-use super::calibrate::N_CALIBRATION_INPUTS;
 use super::generate::{positive, why_no_pictures};
 use super::run_flags::{RunFlags, ensure_folder};
 use super::search_flags::SearchFlags;
@@ -18,7 +17,7 @@ use super::terminal::{self, Progress, StopButton};
 use super::{Failure, GlobalFlags};
 use crate::calibrate::{CalibrateError, calibrate, plan_file};
 use crate::compare::{CompareError, compare};
-use crate::run_setup::RunSetup;
+use crate::run_setup::{N_CALIBRATION_INPUTS, RunSetup};
 use crate::whole_file::write_whole;
 
 /// Flags of `dfa sweep`.

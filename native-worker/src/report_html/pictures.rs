@@ -3,9 +3,9 @@
 use dfa_core::wire::report::ImageMetrics;
 use maud::{Markup, html};
 
-use super::base64::base64;
 use super::numbers::{decibels, similarity};
 use super::{ReportImage, ReportPage};
+use crate::base64::base64;
 use crate::picture::DIFFERENCE_GAIN;
 
 /// The pictures, in the order of the run.

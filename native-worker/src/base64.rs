@@ -1,9 +1,9 @@
-//! Bytes as base64 (RFC 4648, section 4), for pictures inside the page.
+//! Bytes as base64 (RFC 4648, section 4), for pictures inside pages and events.
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// The text of some bytes, padded with `=`.
-pub(super) fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
         let byte = |idx: usize| u32::from(chunk.get(idx).copied().unwrap_or(0));

@@ -1,0 +1,249 @@
+//! What a run tells its observer, as events of its job; and what makes the run stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use candle_core::Tensor;
+use dfa_core::Step;
+use dfa_core::search::Threshold;
+use dfa_core::wire::job::{JobPhase, JobProgress};
+use dfa_core::wire::job_event::{DecisionEvent, JobEventData, PreviewEvent, WarningEvent};
+use tokio::sync::mpsc;
+
+use super::config::DeviceRule;
+use super::signs_of_life::SignsOfLife;
+use crate::base64::base64;
+use crate::observer::{Event, Observer};
+use crate::picture::{Picture, PictureError};
+
+/// Longest side of a preview.
+const PREVIEW_SIDE: usize = 64;
+/// Share of the work that must be done before the rest is estimated.
+const LEAST_SHARE: f64 = 0.02;
+
+/// Why a run should stop.
+#[derive(Debug, Default)]
+pub struct StopFlags {
+    /// Somebody cancelled the job.
+    pub cancel: AtomicBool,
+    /// The worker stops.
+    pub shutdown: AtomicBool,
+}
+
+impl StopFlags {
+    /// Whether any of them is set.
+    pub fn any(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed) || self.shutdown.load(Ordering::Relaxed)
+    }
+}
+
+/// The way out for events, and the way in for stops.
+#[derive(Clone)]
+pub struct JobLine {
+    /// Events, in order.
+    pub events: mpsc::Sender<JobEventData>,
+    /// Why to stop.
+    pub stop: Arc<StopFlags>,
+    /// The thread's signs of life.
+    pub signs: Arc<SignsOfLife>,
+    /// How much is told.
+    pub rule: DeviceRule,
+}
+
+impl JobLine {
+    /// Sends an event; waits if the log is slow. Nobody listens any more only when the
+    /// worker is being torn down.
+    pub fn send(&self, event: JobEventData) {
+        self.signs.touch();
+        let _ = self.events.blocking_send(event);
+    }
+
+    /// Sends a warning.
+    pub fn warn(&self, code: &str, message: String) {
+        let code = code.to_owned();
+        self.send(JobEventData::Warning(WarningEvent { code, message }));
+    }
+}
+
+/// The size of a job's work.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkSize {
+    /// What it works on first.
+    pub phase: JobPhase,
+    /// Steps of a batch.
+    pub n_steps: usize,
+    /// Batches; raw and compressed counted apart.
+    pub n_batches: usize,
+    /// Raw and compressed batches alternate.
+    pub alternates: bool,
+    /// Images of a batch.
+    pub batch_size: usize,
+    /// Blocks and δ of a calibration.
+    pub search: Option<(usize, Threshold)>,
+    /// Cells that an earlier attempt decided.
+    pub n_decided: usize,
+}
+
+/// Watches the run of a job.
+pub struct JobObserver {
+    line: JobLine,
+    size: WorkSize,
+    n_begun: usize,
+    step: usize,
+    n_decided_in_step: usize,
+    n_decided: usize,
+    start: Instant,
+    last_progress: Option<Instant>,
+}
+
+impl JobObserver {
+    /// An observer for work of this size.
+    pub fn new(line: JobLine, size: WorkSize) -> Self {
+        Self {
+            line,
+            n_begun: 0,
+            step: 0,
+            n_decided_in_step: 0,
+            n_decided: size.n_decided,
+            size,
+            start: Instant::now(),
+            last_progress: None,
+        }
+    }
+
+    fn phase(&self) -> JobPhase {
+        match self.size.alternates && self.n_begun % 2 == 0 {
+            true => JobPhase::GeneratingCompressed,
+            false => self.size.phase,
+        }
+    }
+
+    fn n_batches_done(&self) -> usize {
+        self.n_begun.saturating_sub(1)
+    }
+
+    fn done_share(&self) -> f64 {
+        let (done, all) = match self.size.search {
+            Some((n_blocks, _)) => (self.n_decided, self.size.n_steps * n_blocks),
+            None => (
+                self.n_batches_done() * self.size.n_steps + self.step,
+                self.size.n_batches * self.size.n_steps,
+            ),
+        };
+        (done as f64 / all.max(1) as f64).clamp(0.0, 1.0)
+    }
+
+    fn eta_secs(&self) -> Option<f64> {
+        let before = match self.size.search {
+            Some((n_blocks, _)) => {
+                self.size.n_decided as f64 / (self.size.n_steps * n_blocks).max(1) as f64
+            }
+            None => 0.0,
+        };
+        let done = self.done_share();
+        let here = done - before;
+        (here >= LEAST_SHARE).then(|| self.start.elapsed().as_secs_f64() * (1.0 - done) / here)
+    }
+
+    fn progress(&mut self, force: bool) {
+        let due = |last: Instant| last.elapsed() >= self.line.rule.progress_interval;
+        if !force && !self.last_progress.is_none_or(due) {
+            return;
+        }
+        self.last_progress = Some(Instant::now());
+        let blocks = self.size.search.map(|(n_blocks, _)| n_blocks as u32);
+        let progress = JobProgress {
+            phase: self.phase(),
+            step: self.step as u32,
+            steps: self.size.n_steps as u32,
+            block: blocks.map(|_| self.n_decided_in_step as u32),
+            blocks,
+            batch: self.n_batches_done() as u32,
+            batches: self.size.n_batches as u32,
+            done_share: self.done_share(),
+            eta_secs: self.eta_secs(),
+        };
+        self.line.send(JobEventData::Progress(progress));
+    }
+
+    fn decided(&mut self, event: DecisionEvent) {
+        self.n_decided += 1;
+        self.n_decided_in_step += 1;
+        self.line.send(JobEventData::Decision(event));
+        self.progress(false);
+    }
+
+    fn preview(&self, step: Step, clean: &Tensor) {
+        let first = match self.size.alternates {
+            true => self.n_batches_done() / 2,
+            false => self.n_batches_done(),
+        } * self.size.batch_size;
+        if let Ok(event) = preview(step, clean, first) {
+            self.line.send(JobEventData::Preview(event));
+        }
+    }
+}
+
+/// The first image of a batch, small. Latents that are no pictures give none.
+fn preview(step: Step, clean: &Tensor, image_index: usize) -> Result<PreviewEvent, PictureError> {
+    let picture = Picture::from_latent(&clean.get(0)?)?.reduced_to(PREVIEW_SIDE)?;
+    Ok(PreviewEvent {
+        step: step.0 as u32,
+        image_index: image_index as u32,
+        width: picture.width() as u32,
+        height: picture.height() as u32,
+        png_base64: base64(&picture.to_png_bytes(&[])?),
+    })
+}
+
+impl Observer for JobObserver {
+    fn event(&mut self, event: Event<'_>) {
+        self.line.signs.touch();
+        match event {
+            Event::StepStarted { step, .. } => {
+                if self.n_begun == 0 || (step.0 == 0 && self.size.search.is_none()) {
+                    self.n_begun += 1;
+                }
+                self.step = step.0;
+                self.n_decided_in_step = 0;
+                self.progress(self.n_begun == 1 && self.last_progress.is_none());
+            }
+            Event::Decided {
+                step,
+                block,
+                record,
+            } => {
+                let Some((n_blocks, threshold)) = self.size.search else {
+                    return;
+                };
+                let budget = threshold.block_budget(block, n_blocks);
+                let cell = (step.0 as u32, block.0 as u32);
+                self.decided(DecisionEvent::new(cell, budget, record));
+            }
+            Event::Predicted { step, clean } => self.preview(step, clean),
+            Event::StepDone { step, n_steps } => {
+                self.step = step.0 + 1;
+                self.progress(self.step == n_steps);
+            }
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.line.signs.touch();
+        self.line.stop.any()
+    }
+
+    fn wants_prediction(&self, step: Step) -> bool {
+        match self.line.rule.preview_every as usize {
+            0 => false,
+            every => (step.0 + 1).is_multiple_of(every) && step.0 + 1 < self.size.n_steps,
+        }
+    }
+}
+
+/// Time since an instant, for results.
+pub(super) fn secs(since: Instant) -> f64 {
+    let elapsed: Duration = since.elapsed();
+    elapsed.as_secs_f64()
+}

@@ -1,0 +1,322 @@
+//! From what a client wrote to what the engine is asked: every value checked against the
+//! limits, the model and the plan, before anything large is made. Used when a job is
+//! submitted and again when it begins.
+
+use dfa_core::metric::LossKind;
+use dfa_core::search::{SearchSettings, check_candidates, default_candidates};
+use dfa_core::window::WindowChoice;
+use dfa_core::wire::job_request::{FieldName, JobRequest, Label, PixelSize};
+use dfa_core::wire::{CheckedPlan, FingerprintField, JobKind};
+
+use super::answers::Invalid;
+use super::config::Limits;
+use super::model_catalog::ServedModel;
+use crate::made_files::why_no_pictures;
+use crate::run_setup::{
+    CheckedRun, DEFAULT_GUIDANCE, DEFAULT_STEPS, N_CALIBRATION_INPUTS, N_COMPARED_IMAGES,
+    N_GENERATED_IMAGES, RunSpec, SetupError,
+};
+
+/// What the engine is asked to do.
+#[derive(Clone, Debug)]
+pub struct CheckedJob {
+    /// The run.
+    pub spec: RunSpec,
+    /// What to do with it.
+    pub task: JobTask,
+}
+
+/// What to do with a run.
+#[derive(Clone, Debug)]
+pub enum JobTask {
+    /// Make a plan.
+    Calibrate {
+        /// Threshold, candidates, mode.
+        search: SearchSettings,
+        /// The loss.
+        loss: LossKind,
+        /// The window; its size depends on the tokens.
+        window: WindowChoice,
+    },
+    /// Make images.
+    Generate {
+        /// Most images at once.
+        batch_size: usize,
+    },
+    /// Make images twice.
+    Compare {
+        /// Most images at once.
+        batch_size: usize,
+    },
+}
+
+/// The fields that every kind of job has.
+struct RunFields<'a> {
+    labels: &'a [Label],
+    n_images: Option<u32>,
+    size: Option<PixelSize>,
+    spec: RunSpec,
+    batch_size: u32,
+    allow_mismatch: &'a [FieldName],
+}
+
+macro_rules! run_fields {
+    ($job:expr, $plan:expr, $n_default:expr, $batch_size:expr, $allow:expr) => {{
+        let job = $job;
+        let plan: Option<&CheckedPlan> = $plan;
+        let fingerprint = plan.and_then(|plan| plan.fingerprint.as_ref());
+        let n_steps = job.steps.map(|n| n as usize);
+        let n_steps = n_steps.or(plan.map(|plan| plan.plan.shape().n_steps));
+        let planned = fingerprint.map(|fingerprint| fingerprint.guidance_scale);
+        let half = fingerprint.map(|fingerprint| fingerprint.residual_half);
+        let sampler = fingerprint.map(|fingerprint| fingerprint.sampler);
+        RunFields {
+            labels: &job.labels,
+            n_images: job.n_images,
+            size: job.size,
+            spec: RunSpec {
+                model: std::path::PathBuf::new(),
+                labels: job.labels.iter().map(ToString::to_string).collect(),
+                n_images: job.n_images.map(|n| n as usize),
+                n_default: $n_default,
+                latents: None,
+                size: job
+                    .size
+                    .map(|size| (size.width as usize, size.height as usize)),
+                n_steps: n_steps.unwrap_or(DEFAULT_STEPS),
+                sampler: job.sampler.or(sampler),
+                guidance_scale: job.guidance_scale.or(planned).unwrap_or(DEFAULT_GUIDANCE),
+                seed: job.seed,
+                residual_half: job.residual_half.or(half).unwrap_or_default(),
+            },
+            batch_size: $batch_size,
+            allow_mismatch: $allow,
+        }
+    }};
+}
+
+/// Checks a request for a model and, if it names one, a plan.
+///
+/// # Errors
+/// [`Invalid`] for the first thing that is wrong.
+pub fn check(
+    request: &JobRequest,
+    model: &ServedModel,
+    plan: Option<&CheckedPlan>,
+    limits: &Limits,
+) -> Result<CheckedJob, Invalid> {
+    let fields = match request {
+        JobRequest::Calibrate(job) => run_fields!(job, None, N_CALIBRATION_INPUTS, 1, &[]),
+        JobRequest::Generate(job) => {
+            let allow = &job.allow_mismatch;
+            run_fields!(job, plan, N_GENERATED_IMAGES, job.batch_size, allow)
+        }
+        JobRequest::Compare(job) => {
+            let allow = &job.allow_mismatch;
+            run_fields!(job, plan, N_COMPARED_IMAGES, job.batch_size, allow)
+        }
+    };
+    check_limits(&fields, request.kind(), limits)?;
+    let run = CheckedRun::new(&fields.spec, &model.folder)
+        .map_err(|error| invalid_setup(&error, &fields))?;
+    let n_tokens = run.n_tokens(&model.folder);
+    if n_tokens > limits.max_tokens as usize {
+        let problem = format!("it has {n_tokens} image tokens");
+        let remedy = format!("this worker takes at most {}", limits.max_tokens);
+        return Err(invalid("size", run.size, problem, remedy));
+    }
+    if let Some(plan) = plan {
+        check_plan(plan, &run, model, fields.allow_mismatch)?;
+    }
+    if request.kind() != JobKind::Calibrate
+        && let Some(reason) = why_no_pictures(&model.folder)
+    {
+        let remedy = "calibrate works without pictures; choose another model for them";
+        return Err(invalid("model", request.model(), reason, remedy));
+    }
+    let task = task(request, &run)?;
+    let spec = fields.spec;
+    Ok(CheckedJob { spec, task })
+}
+
+fn invalid(
+    field: &'static str,
+    value: impl std::fmt::Display,
+    problem: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Invalid {
+    Invalid {
+        field,
+        value: value.to_string().chars().take(80).collect(),
+        problem: problem.into(),
+        remedy: remedy.into(),
+    }
+}
+
+/// The model that a request names is not served.
+pub fn unknown_model(id: &str, served: &[ServedModel]) -> Invalid {
+    let names: Vec<&str> = served.iter().map(ServedModel::id).collect();
+    let problem = "no such model is served here";
+    let remedy = format!("choose one of {}", names.join(", "));
+    invalid("model", id, problem, remedy)
+}
+
+/// The plan that a request names is not in the library.
+pub fn unknown_plan(id: impl std::fmt::Display) -> Invalid {
+    let remedy = "GET /v1/plans lists the plans; POST /v1/plans brings one in";
+    invalid("plan", id, "no such plan is in the library", remedy)
+}
+
+fn check_limits(fields: &RunFields<'_>, kind: JobKind, limits: &Limits) -> Result<(), Invalid> {
+    let within = |field, found: usize, most: u32| {
+        if (1..=most as usize).contains(&found) {
+            return Ok(());
+        }
+        let problem = format!("{found} is out of range");
+        Err(invalid(
+            field,
+            found,
+            problem,
+            format!("choose from 1 to {most}"),
+        ))
+    };
+    within("steps", fields.spec.n_steps, limits.max_steps)?;
+    if let Some(n) = fields.n_images {
+        within("n_images", n as usize, limits.max_images)?;
+    }
+    if !fields.labels.is_empty() {
+        within("labels", fields.labels.len(), limits.max_images)?;
+    }
+    if kind != JobKind::Calibrate {
+        within(
+            "batch_size",
+            fields.batch_size as usize,
+            limits.max_batch_size,
+        )?;
+    }
+    if let Some(size) = fields.size {
+        within(
+            "size",
+            size.width.max(size.height) as usize,
+            limits.max_side,
+        )?;
+        within(
+            "size",
+            size.width.min(size.height) as usize,
+            limits.max_side,
+        )?;
+    }
+    Ok(())
+}
+
+fn invalid_setup(error: &SetupError, fields: &RunFields<'_>) -> Invalid {
+    let spec = &fields.spec;
+    let labels = || spec.labels.join(",");
+    let size = || {
+        fields
+            .size
+            .map_or_else(|| "the model's".into(), |size| size.to_string())
+    };
+    let problem = error.to_string();
+    let say = |field, value: String, remedy: &str| invalid(field, value, problem, remedy);
+    match error {
+        SetupError::Label(_) => say("labels", labels(), "GET /v1/models lists the classes"),
+        SetupError::Guidance(_) => {
+            let value = spec.guidance_scale.to_string();
+            say("guidance_scale", value, "choose a finite number")
+        }
+        SetupError::Sampler(_) => {
+            let value = spec.n_steps.to_string();
+            say(
+                "steps",
+                value,
+                "choose another number of steps or another sampler",
+            )
+        }
+        SetupError::OutOfRange { what, .. } => match *what {
+            "--steps" => say("steps", spec.n_steps.to_string(), "choose fewer steps"),
+            "the number of images" | "the number of labels" => {
+                say("n_images", labels(), "give at most one label per image")
+            }
+            _ => say("size", size(), "leave it out for the model's own size"),
+        },
+        _ => say("model", String::new(), "look at the worker's log"),
+    }
+}
+
+fn check_plan(
+    plan: &CheckedPlan,
+    run: &CheckedRun,
+    model: &ServedModel,
+    allow: &[FieldName],
+) -> Result<(), Invalid> {
+    let id = dfa_core::wire::plan_hash(&plan.plan).short();
+    if let Some(fingerprint) = &plan.fingerprint {
+        let allowed: Vec<FingerprintField> = allow.iter().map(|name| name.0).collect();
+        let actual = run.fingerprint(&model.folder, &model.identity);
+        fingerprint.check(&actual, &allowed).map_err(|error| {
+            let problem = error
+                .to_string()
+                .replace("--allow-mismatch", "allow_mismatch");
+            invalid("plan", &id, problem, "calibrate a plan for this run")
+        })?;
+    }
+    let shape = plan.plan.shape();
+    let n_blocks = model.folder.transformer.n_blocks;
+    if shape.n_steps != run.sampler.n_steps() || shape.n_blocks != n_blocks {
+        let n_steps = run.sampler.n_steps();
+        let problem = format!(
+            "the plan is for {shape} but the run has {n_steps} steps and the model {n_blocks} blocks"
+        );
+        return Err(invalid(
+            "plan",
+            &id,
+            problem,
+            "calibrate a plan for this run",
+        ));
+    }
+    if plan.plan.needs_cfg() && !run.guidance.is_on() {
+        let problem = "the plan shares the conditional branch, which needs guidance";
+        let remedy = "set guidance_scale above 1";
+        return Err(invalid(
+            "guidance_scale",
+            run.guidance.scale(),
+            problem,
+            remedy,
+        ));
+    }
+    Ok(())
+}
+
+fn task(request: &JobRequest, run: &CheckedRun) -> Result<JobTask, Invalid> {
+    let job = match request {
+        JobRequest::Calibrate(job) => job,
+        JobRequest::Generate(job) => {
+            let batch_size = job.batch_size as usize;
+            return Ok(JobTask::Generate { batch_size });
+        }
+        JobRequest::Compare(job) => {
+            let batch_size = job.batch_size as usize;
+            return Ok(JobTask::Compare { batch_size });
+        }
+    };
+    let guided = run.guidance.is_on();
+    let candidates = match &job.candidates {
+        Some(names) => names.iter().map(|name| name.0).collect(),
+        None => default_candidates(guided),
+    };
+    check_candidates(&candidates, guided).map_err(|error| {
+        let names: Vec<&str> = candidates.iter().map(|c| c.as_str()).collect();
+        let remedy = "leave candidates out for all that the run allows";
+        invalid("candidates", names.join(","), error.to_string(), remedy)
+    })?;
+    Ok(JobTask::Calibrate {
+        search: SearchSettings {
+            threshold: job.threshold,
+            candidates,
+            mode: job.search,
+        },
+        loss: job.loss,
+        window: job.window,
+    })
+}
