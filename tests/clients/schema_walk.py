@@ -11,6 +11,7 @@ more than a schema can say. Streams are left out: they end only with their job.
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 CHECKS = [
@@ -23,7 +24,7 @@ CHECKS = [
 
 
 def main(base, key):
-    program = Path(sys.executable).parent / "schemathesis"
+    program = Path(sys.executable).absolute().parent / "schemathesis"
     command = [
         program, "run", f"{base}/openapi.json",
         "--header", f"Authorization: Bearer {key}",
@@ -38,7 +39,9 @@ def main(base, key):
         "--request-timeout", "90",
         "--no-color",
     ]
-    sys.exit(subprocess.run(command, check=False).returncode)
+    # It keeps what it found in the folder it runs in.
+    with tempfile.TemporaryDirectory() as folder:
+        sys.exit(subprocess.run(command, check=False, cwd=folder).returncode)
 
 
 if __name__ == "__main__":

@@ -192,7 +192,7 @@ fn streams_say_that_they_live() {
         settings.http.ping_interval = Duration::from_millis(100);
         settings
     });
-    let long = submitted(&worker, &generate(1000));
+    let long = submitted(&worker, &generate(500));
     let waiting = submitted(&worker, &generate(2));
     let mut stream = TcpStream::connect(worker.address).unwrap();
     let head = format!(
@@ -215,8 +215,8 @@ fn streams_say_that_they_live() {
 #[test]
 fn waiting_and_running_jobs_are_cancelled() {
     let worker = TestWorker::start();
-    let running = submitted(&worker, &generate(1000));
-    let waiting = submitted(&worker, &generate(1000));
+    let running = submitted(&worker, &generate(500));
+    let waiting = submitted(&worker, &generate(500));
     assert_code(
         &worker.ask("DELETE", &path_of(&waiting), &[], ""),
         409,
@@ -239,7 +239,7 @@ fn a_full_queue_a_full_disk_and_a_stopping_worker_refuse() {
         settings.jobs.limits.max_queued_jobs = 1;
         settings
     });
-    let refused = (0..3).map(|_| full.post("/v1/jobs", &generate(1000)));
+    let refused = (0..3).map(|_| full.post("/v1/jobs", &generate(500)));
     let refused = refused.last().unwrap();
     assert_code(&refused, 429, "queue_full");
     assert!(
@@ -370,7 +370,7 @@ fn plans_are_made_brought_written_and_decided_again() {
 fn every_problem_of_a_plan_is_listed() {
     let worker = TestWorker::start();
     let broken = json!({"format": "dfa-plan", "version": 1, "window": {"left": 1, "right": 1},
-        "strategies": [["ast", "nothing"], ["full", "asc"]]});
+        "strategies": [["ast", "full"], ["full", "full"]], "edited_from": "nothing"});
     let answer = worker.post("/v1/plans", &broken);
     assert_code(&answer, 400, "invalid_plan");
     let problems = answer.json()["error"]["problems"].as_array().map(Vec::len);
@@ -416,7 +416,7 @@ fn images_come_in_openais_shape() {
 #[test]
 fn a_client_of_the_synchronous_route_that_goes_away_cancels() {
     let worker = TestWorker::start();
-    let body = json!({"prompt": "1", "num_inference_steps": 1000}).to_string();
+    let body = json!({"prompt": "1", "num_inference_steps": 500}).to_string();
     let mut stream = TcpStream::connect(worker.address).unwrap();
     let head = format!(
         "POST /v1/images/generations HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",

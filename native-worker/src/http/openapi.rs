@@ -99,7 +99,8 @@ fn complete(path: &str, operation: &mut Value) {
 
 /// Gives parameters the forms that their names have everywhere.
 fn sharpen(path: &str, operation: &mut Value) {
-    let parameters = operation["parameters"].as_array_mut();
+    let parameters = operation.get_mut("parameters");
+    let parameters = parameters.and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         let hash = json!({"$ref": "#/components/schemas/Hash"});
         let schema = match (parameter["name"].as_str(), path) {

@@ -80,8 +80,8 @@ impl Queue {
     pub async fn push(&self, tx: &mut SqliteConnection, id: JobId) -> Result<(), StoreError> {
         let args = serde_json::to_vec(&id.to_string()).map_err(queue_error)?;
         let task: Task<Vec<u8>> = TaskBuilder::new(args)
-            // A job's name is its place: jobs of one second run in their order.
-            .task_id(TaskId::from_string(id.to_string()))
+            // A job's name, as apalis spells names, is its place: jobs of one second run in order.
+            .task_id(TaskId::from_string(ulid::Ulid::from(id.bits()).to_string()))
             .run_at_timestamp(0)
             .max_attempts(1)
             .build();
