@@ -31,3 +31,6 @@ mod metrics;
 
 // Samplers, step by step, against diffusers.
 mod samplers;
+
+// Jobs: lifecycle, idempotency, cancel, resume, fencing, retention, watching.
+mod jobs;
