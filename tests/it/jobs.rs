@@ -261,7 +261,7 @@ async fn a_full_queue_refuses_and_says_when() {
     let mut config = config(&dir);
     config.limits.max_queued_jobs = 2;
     let jobs = open(config).await;
-    let running = submit(&jobs, generate(1000, 0)).await;
+    let running = submit(&jobs, generate(500, 0)).await;
     until_running(&jobs, running).await;
     let first = submit(&jobs, generate(1, 1)).await;
     let second = submit(&jobs, generate(1, 2)).await;
