@@ -52,3 +52,6 @@ mod http_jobs;
 
 // Every example of docs/http-api.md.
 mod http_documents;
+
+// Jobs: lifecycle, idempotency, cancel, resume, fencing, retention, watching.
+mod jobs;

@@ -16,8 +16,7 @@ use super::search_flags::SearchFlags;
 use super::terminal::{self, Progress, StopButton};
 use super::{Failure, GlobalFlags};
 use crate::calibrate::{
-    self, CalibrateError, CalibrateRequest, Calibration, Checkpoint, CheckpointError, Saving,
-    plan_file,
+    self, CalibrateError, Calibration, Checkpoint, CheckpointError, Saving, plan_file,
 };
 use crate::generate::RunError;
 use crate::run_setup::{N_CALIBRATION_INPUTS, RunSetup};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use dfa_core::wire::Report;
+use dfa_core::wire::{CheckedPlan, Report};
 
 use super::generate::{positive, write_made};
 use super::run_flags::{PlanFlags, RunFlags, ensure_folder, read_plan};

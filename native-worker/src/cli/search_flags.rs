@@ -1,11 +1,11 @@
 //! The flags that describe a search, shared by `calibrate` and `sweep`.
 
 use clap::{Args, ValueEnum};
+use dfa_core::Strategy;
 use dfa_core::metric::LossKind;
 use dfa_core::search::{
     SearchMode, SearchSettings, Threshold, check_candidates, default_candidates,
 };
-use dfa_core::Strategy;
 use dfa_core::window::WindowChoice;
 
 use super::Failure;

@@ -10,13 +10,14 @@ use dfa_core::search::Threshold;
 use dfa_core::wire::{CheckedPlan, Report};
 use serde_json::json;
 
-use super::generate::{positive, why_no_pictures};
+use super::generate::positive;
 use super::run_flags::{RunFlags, ensure_folder};
 use super::search_flags::SearchFlags;
 use super::terminal::{self, Progress, StopButton};
 use super::{Failure, GlobalFlags};
 use crate::calibrate::{CalibrateError, calibrate, plan_file};
 use crate::compare::{CompareError, compare};
+use crate::made_files::why_no_pictures;
 use crate::run_setup::{N_CALIBRATION_INPUTS, RunSetup};
 use crate::whole_file::write_whole;
 
@@ -68,7 +69,7 @@ struct Row {
 pub(super) fn run(args: &SweepArgs, global: GlobalFlags) -> Result<ExitCode, Failure> {
     ensure_folder(&args.output)?;
     let seen = args.run.prepare(N_CALIBRATION_INPUTS, None)?;
-    if let Some(reason) = why_no_pictures(&seen) {
+    if let Some(reason) = why_no_pictures(&seen.loaded.folder) {
         return Err(Failure::failed(anyhow::anyhow!("{reason}")));
     }
     let seed = args.compare_seed.unwrap_or(args.run.seed.wrapping_add(1));

@@ -9,6 +9,7 @@
 //! [`Queue::restart`] makes them all anew. Within the process apalis' heartbeats and a
 //! fresh worker name for every start keep its own recovery honest.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::config::QueueRule;
+use super::store::listing::queued_ids_in;
 use super::store::{Store, StoreError};
 
 /// The name of the queue in apalis' tables.
@@ -55,6 +57,15 @@ fn worker_name() -> String {
     format!("{host}-{}-{unique}", std::process::id())
 }
 
+/// A job's name as the queue wants it: the same 128 bits as a ULID, 26 digits of base 32
+/// (Crockford's). Larger names stay larger.
+fn ulid_of(id: JobId) -> String {
+    const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let places = (0..26).rev();
+    let digit = |place: u32| DIGITS[(id.bits() >> (5 * place)) as usize & 31];
+    places.map(|place| char::from(digit(place))).collect()
+}
+
 impl Queue {
     /// The queue of a database.
     pub fn new(store: Store, rule: QueueRule) -> Self {
@@ -80,8 +91,8 @@ impl Queue {
     pub async fn push(&self, tx: &mut SqliteConnection, id: JobId) -> Result<(), StoreError> {
         let args = serde_json::to_vec(&id.to_string()).map_err(queue_error)?;
         let task: Task<Vec<u8>> = TaskBuilder::new(args)
-            // A job's name, as apalis spells names, is its place: jobs of one second run in order.
-            .task_id(TaskId::from_string(ulid::Ulid::from(id.bits()).to_string()))
+            // A job's name is its place: jobs of one second run in their order.
+            .task_id(TaskId::from_string(ulid_of(id)))
             .run_at_timestamp(0)
             .max_attempts(1)
             .build();
@@ -132,18 +143,14 @@ impl Queue {
         .bind(QUEUE)
         .execute(&mut *tx)
         .await?;
-        let lost: Vec<(String,)> = sqlx::query_as(
-            "SELECT id FROM dfa_jobs AS ours WHERE state = 'queued'
-                 AND NOT EXISTS (SELECT 1 FROM Jobs WHERE job_type = ?1 AND id = ours.id)
-             ORDER BY id",
-        )
-        .bind(QUEUE)
-        .fetch_all(&mut *tx)
-        .await?;
-        for (id,) in &lost {
-            let id = id
-                .parse()
-                .map_err(|error| StoreError::broken("name of a job", error))?;
+        let rows: Vec<(String,)> = sqlx::query_as("SELECT id FROM Jobs WHERE job_type = ?1")
+            .bind(QUEUE)
+            .fetch_all(&mut *tx)
+            .await?;
+        let rows: HashSet<String> = rows.into_iter().map(|(id,)| id).collect();
+        let mut lost = queued_ids_in(&mut tx).await?;
+        lost.retain(|&id| !rows.contains(&ulid_of(id)));
+        for &id in &lost {
             self.push(&mut tx, id).await?;
         }
         tx.commit().await?;
@@ -216,5 +223,24 @@ impl Queue {
             Some(((), knock))
         });
         Box::pin(knocks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_the_queue_are_ulids_in_the_same_order() {
+        let check = |bits, text: &str| assert_eq!(ulid_of(JobId::from_bits(bits)), text);
+        check(0, "00000000000000000000000000");
+        check(31, "0000000000000000000000000Z");
+        check(32, "00000000000000000000000010");
+        // The example of the ULID specification.
+        check(
+            0x0156_3e3a_b5d3_d676_4c61_efb9_9302_bd5b,
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        );
+        check(u128::MAX, "7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
     }
 }

@@ -3,6 +3,8 @@
 use dfa_core::wire::job::{JobLinks, JobList, JobView};
 use dfa_core::wire::{JobId, JobKind, JobRequest, Timestamp};
 
+use sqlx::SqliteConnection;
+
 use super::job_rows::{parse_id, small};
 use super::{Store, StoreError};
 use crate::jobs::{JobFilter, MAX_PAGE};
@@ -188,10 +190,16 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn queued_ids(&self) -> Result<Vec<JobId>, StoreError> {
-        let rows: Vec<(String,)> =
-            sqlx::query_as("SELECT id FROM dfa_jobs WHERE state = 'queued' ORDER BY id")
-                .fetch_all(self.pool())
-                .await?;
-        rows.iter().map(|(id,)| parse_id(id)).collect()
+        let mut connection = self.pool().acquire().await?;
+        queued_ids_in(&mut connection).await
     }
+}
+
+/// Names of all jobs that wait, first to last, within a transaction.
+pub(crate) async fn queued_ids_in(tx: &mut SqliteConnection) -> Result<Vec<JobId>, StoreError> {
+    let rows: Vec<(String,)> =
+        sqlx::query_as("SELECT id FROM dfa_jobs WHERE state = 'queued' ORDER BY id")
+            .fetch_all(tx)
+            .await?;
+    rows.iter().map(|(id,)| parse_id(id)).collect()
 }
