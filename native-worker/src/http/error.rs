@@ -233,6 +233,10 @@ impl IntoResponse for ApiError {
 }
 
 /// The answer of a handler that panicked, which is our bug.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the layer that catches panics gives the box away"
+)]
 pub(super) fn of_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());

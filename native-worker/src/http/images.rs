@@ -39,7 +39,7 @@ pub(super) async fn generations(
     headers: HeaderMap,
     JsonBody(request): JsonBody<ImagesRequest>,
 ) -> ApiResult<Json<ImagesResponse>> {
-    let asked = job_from(service.jobs().models(), request)?;
+    let asked = job_from(service.jobs().models(), &request)?;
     let submitted = service.jobs().submit(asked.job, None).await?;
     let (Submitted::Accepted(job) | Submitted::Replayed(job)) = submitted;
     job_metrics::watch(&service, job.id);

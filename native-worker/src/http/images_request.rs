@@ -24,7 +24,7 @@ pub(super) struct AskedImages {
 }
 
 /// Reads a request.
-pub(super) fn job_from(models: &ModelCatalog, request: ImagesRequest) -> ApiResult<AskedImages> {
+pub(super) fn job_from(models: &ModelCatalog, request: &ImagesRequest) -> ApiResult<AskedImages> {
     let model = model_of(models, request.model.as_deref())?;
     let form = match request.response_format.as_deref() {
         None | Some("url") => ImageForm::Url,
@@ -39,7 +39,7 @@ pub(super) fn job_from(models: &ModelCatalog, request: ImagesRequest) -> ApiResu
     if !matches!(request.output_format.as_deref(), None | Some("png")) {
         return Err(ApiError::invalid("output_format", "images are PNG here"));
     }
-    let warnings = warnings_of(&request);
+    let warnings = warnings_of(request);
     let job = GenerateJob {
         model: model.id().to_owned(),
         labels: vec![Label::Index(class_of(model, &request.prompt)?)],

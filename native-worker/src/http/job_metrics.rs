@@ -60,10 +60,10 @@ impl Counted {
     fn event(&mut self, service: &Service, event: &JobEvent) {
         let metrics = service.metrics();
         match &event.data {
-            JobEventData::Status(status) if status.state == JobState::Running => {
-                if status.attempt == 1 {
-                    metrics.count_queue_time(event.time.secs_since(self.job.created_at));
-                }
+            JobEventData::Status(status)
+                if status.state == JobState::Running && status.attempt == 1 =>
+            {
+                metrics.count_queue_time(event.time.secs_since(self.job.created_at));
             }
             JobEventData::Status(status) if status.state.is_terminal() => {
                 metrics.count_ended(self.job.kind.as_str(), status.state.as_str());

@@ -59,6 +59,10 @@ pub enum StoreError {
 
 impl StoreError {
     /// A row that says something that cannot be.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "errors are handed over, not kept"
+    )]
     pub(crate) fn broken(what: &'static str, reason: impl ToString) -> Self {
         let reason = reason.to_string();
         Self::Broken { what, reason }
