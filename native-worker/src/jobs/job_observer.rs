@@ -113,7 +113,7 @@ impl JobObserver {
     }
 
     fn phase(&self) -> JobPhase {
-        match self.size.alternates && self.n_begun % 2 == 0 {
+        match self.size.alternates && self.n_begun.is_multiple_of(2) {
             true => JobPhase::GeneratingCompressed,
             false => self.size.phase,
         }
