@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dfa_core::wire::job::{JobError, JobErrorCode, JobPhase, JobProgress, JobResult, PlanOrigin};
 use dfa_core::wire::job_event::JobEventData;
@@ -26,6 +26,9 @@ use super::store::{Claim, Ending, Store, StoreError};
 const EVENTS_AHEAD: usize = 1024;
 /// Events that are written at once.
 const EVENTS_AT_ONCE: usize = 256;
+
+/// How long after a failure the end of a job is written again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The job that runs now, if one does, and how to stop it.
 type Running = Mutex<Option<(JobId, Arc<StopFlags>)>>;
@@ -110,9 +113,7 @@ impl Runner {
             Ok(made) => self.keep_and_finish(&claim, made, start).await?,
             Err(unmade) => {
                 let ending = ending_of(unmade, &stop);
-                if self.store.finish(&claim, &ending).await?.is_err() {
-                    tracing::warn!(job = %id, "an attempt that was given up ended");
-                }
+                self.finish_surely(&claim, &ending).await?;
                 ending
             }
         };
@@ -210,10 +211,27 @@ impl Runner {
                 message,
             }),
         };
-        if self.store.finish(claim, &ending).await?.is_err() {
-            tracing::warn!(job = %claim.id, "an attempt that was given up ended");
-        }
+        self.finish_surely(claim, &ending).await?;
         Ok(ending)
+    }
+
+    /// A database that fails for a while (a full disk) does not leave the job running for
+    /// ever; when the worker stops meanwhile, the next one recovers the job.
+    async fn finish_surely(&self, claim: &Claim, ending: &Ending) -> Result<(), StoreError> {
+        loop {
+            match self.store.finish(claim, ending).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(_)) => {
+                    tracing::warn!(job = %claim.id, "an attempt that was given up ended");
+                    return Ok(());
+                }
+                Err(error) if self.closing.load(Ordering::SeqCst) => return Err(error),
+                Err(error) => {
+                    tracing::error!(job = %claim.id, %error, "the end of a job could not be written; trying again");
+                    tokio::time::sleep(RETRY_AFTER).await;
+                }
+            }
+        }
     }
 
     async fn keep(&self, claim: &Claim, made: Made) -> Result<JobResult, String> {

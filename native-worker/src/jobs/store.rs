@@ -4,6 +4,7 @@
 //!
 //! - [`job_rows`]: accept, claim, finish, put back, cancel, delete; every change of a
 //!   job's state and its `status` event are one transaction.
+//! - `recovery`: jobs whose worker died.
 //! - [`event_rows`]: the log of a job.
 //! - [`listing`]: pages of jobs, counts, measured times.
 //! - [`library_rows`]: plans and artifacts.
@@ -27,6 +28,7 @@ pub mod event_rows;
 pub mod job_rows;
 pub mod library_rows;
 pub mod listing;
+mod recovery;
 
 pub use job_rows::{Acceptance, Claim, Ending, Fenced};
 
@@ -59,12 +61,8 @@ pub enum StoreError {
 
 impl StoreError {
     /// A row that says something that cannot be.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "errors are handed over, not kept"
-    )]
-    pub(crate) fn broken(what: &'static str, reason: impl ToString) -> Self {
-        let reason = reason.to_string();
+    pub(crate) fn broken(what: &'static str, reason: impl std::fmt::Display) -> Self {
+        let reason = format!("{reason}");
         Self::Broken { what, reason }
     }
 }

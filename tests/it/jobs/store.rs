@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dfa_core::wire::job::{JobErrorCode, JobResult, JobState};
+use dfa_core::wire::job::{JobErrorCode, JobState};
 use dfa_core::wire::{JobId, JobRequest};
 use dfa_native_worker::jobs::JobFilter;
 use dfa_native_worker::jobs::clock::SystemClock;
@@ -46,7 +46,7 @@ async fn only_the_last_attempt_may_end_a_job() {
     store.recover(9).await.unwrap();
     let second = store.claim(id).await.unwrap().unwrap();
     assert_eq!((first.attempt, second.attempt), (1, 2));
-    let done = Ending::Succeeded(Box::new(JobResult::default()));
+    let done = Ending::Succeeded(Box::default());
     assert_eq!(store.finish(&first, &done).await.unwrap(), Err(Fenced));
     assert_eq!(store.append(&first, &[]).await.unwrap(), Err(Fenced));
     assert_eq!(
