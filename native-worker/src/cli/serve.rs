@@ -19,6 +19,7 @@ use crate::jobs::{Jobs, JobsConfig};
 
 mod logging;
 mod stopping;
+mod tracing_export;
 
 /// Serve models over HTTP.
 #[derive(Args)]
@@ -81,8 +82,12 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "DFA_REQUEST_TIMEOUT", value_name = "SECS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     request_timeout: u64,
     /// Write the log as one JSON value a line.
-    #[arg(long, env = "DFA_JSON_OUTPUT")]
+    #[arg(long, env = "DFA_JSON_OUTPUT", value_parser = super::switch())]
     json_output: bool,
+    /// Collector of OpenTelemetry traces, over HTTP, like http://127.0.0.1:4318; needs the
+    /// feature otlp.
+    #[arg(long, env = "DFA_OTLP_ENDPOINT", value_name = "URL")]
+    otlp_endpoint: Option<String>,
     /// Origin of a page elsewhere that may ask, like https://ui.example; repeatable.
     #[arg(long, env = "DFA_CORS_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = Origin::from_str)]
     cors_allow_origin: Vec<Origin>,
@@ -115,7 +120,8 @@ pub(crate) struct ServeArgs {
 }
 
 pub(super) fn run(args: &ServeArgs, _global: GlobalFlags) -> Result<ExitCode, Failure> {
-    logging::start(args.json_output);
+    let _traces =
+        logging::start(args.json_output, args.otlp_endpoint.as_deref()).map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

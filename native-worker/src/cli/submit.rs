@@ -37,7 +37,7 @@ pub(crate) struct SubmitArgs {
     #[arg(long, env = "DFA_IDEMPOTENCY_KEY", value_name = "KEY")]
     idempotency_key: Option<String>,
     /// Watch the job until it ends.
-    #[arg(long, env = "DFA_WATCH")]
+    #[arg(long, env = "DFA_WATCH", value_parser = super::switch())]
     watch: bool,
     /// Folder for the job's files, with --watch.
     #[arg(
