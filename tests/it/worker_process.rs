@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 mod client_commands;
 mod killed_queue;
 mod kills;
+mod load;
 mod refusals;
 mod stopping;
 mod streams;

@@ -63,6 +63,11 @@ impl WorkerProcess {
         }
     }
 
+    /// Its number among the processes.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it as `kill -9` does and waits until it is gone.
     ///
     /// # Panics
@@ -78,9 +83,7 @@ impl WorkerProcess {
     /// If there is no such process any more.
     pub fn terminate(&self) {
         let mut command = Command::new("kill");
-        let status = command
-            .args(["-TERM", &self.child.id().to_string()])
-            .status();
+        let status = command.args(["-TERM", &self.id().to_string()]).status();
         assert!(status.is_ok_and(|status| status.success()), "kill failed");
     }
 
