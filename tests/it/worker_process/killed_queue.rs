@@ -27,7 +27,7 @@ impl Dice {
         let named = std::env::var("DFA_TESTS_SEED").ok();
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos();
         let seed = named.map_or(u64::from(now), |text| text.parse().unwrap());
-        println!("DFA_TESTS_SEED={seed}");
+        eprintln!("DFA_TESTS_SEED={seed}");
         Self(seed)
     }
 
@@ -262,7 +262,7 @@ fn check_resumption(events: &[StreamEvent]) {
 fn check_fates(client: &Client, fates: &[Fate]) {
     let n_deaths: usize = fates.iter().map(|fate| fate.n_deaths).sum();
     let n_failed = fates.iter().filter(|fate| !fate.has_succeeded).count();
-    println!(
+    eprintln!(
         "{n_deaths} of {N_KILLS} kills hit a running job; {n_failed} of {} jobs failed",
         fates.len()
     );

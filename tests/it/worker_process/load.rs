@@ -45,7 +45,7 @@ fn read_by_many(worker: &WorkerProcess, path: &str, pause: Duration) {
     });
     times.sort();
     let share = |per_cent: usize| times[(times.len() - 1) * per_cent / 100];
-    println!(
+    eprintln!(
         "{N_READERS} readers, pause {pause:?}: {} answers, p50 {:.1?}, p99 {:.1?}, longest {:.1?}",
         times.len(),
         share(50),
@@ -96,7 +96,7 @@ fn memory_stays_flat_over_five_hundred_jobs() {
         }
         sizes.push(resident_mib(worker.id()));
     }
-    println!("MiB after every {N_JOBS} jobs: {sizes:?}");
+    eprintln!("MiB after every {N_JOBS} jobs: {sizes:?}");
     let (early, last) = (sizes[1], sizes[sizes.len() - 1]);
     assert!(last <= early + early / 10 + 8, "{sizes:?}");
 }
