@@ -55,3 +55,6 @@ mod http_documents;
 
 // Jobs: lifecycle, idempotency, cancel, resume, fencing, retention, watching.
 mod jobs;
+
+// The worker as a process: killed, stopped, cut off, asked by our own client.
+mod worker_process;

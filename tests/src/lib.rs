@@ -3,8 +3,10 @@
 //!
 //! Not shipped. The tests themselves are modules of the one binary `it/main.rs`.
 
+pub mod client;
 pub mod closeness;
 pub mod dfa_command;
 pub mod engine;
 pub mod fixtures;
 pub mod worker;
+pub mod worker_process;

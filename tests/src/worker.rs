@@ -11,8 +11,9 @@ use dfa_native_worker::jobs::{Jobs, JobsConfig};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use ureq::{Agent, http};
 
+pub use crate::client::Answer;
+use crate::client::Client;
 use crate::fixtures::shipped_model;
 
 /// How a worker of the tests differs from the usual.
@@ -35,17 +36,10 @@ pub struct TestWorker {
     pub address: SocketAddr,
     /// The jobs behind the routes.
     pub jobs: Jobs,
-    agent: Agent,
+    client: Client,
     closing: CancellationToken,
     thread: Option<JoinHandle<()>>,
     _folder: TempDir,
-}
-
-/// An answer, whole.
-pub struct Answer {
-    pub status: u16,
-    pub headers: http::HeaderMap,
-    pub body: Vec<u8>,
 }
 
 impl TestWorker {
@@ -76,15 +70,10 @@ impl TestWorker {
             runtime.shutdown_timeout(Duration::from_secs(2));
         });
         let (address, jobs) = told.recv().unwrap_or_else(|error| panic!("{error}"));
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .allow_non_standard_methods(true)
-            .max_redirects(0)
-            .timeout_global(Some(Duration::from_secs(120)));
         Self {
             address,
             jobs,
-            agent: config.build().new_agent(),
+            client: Client::new(address),
             closing,
             thread: Some(thread),
             _folder: folder,
@@ -93,7 +82,7 @@ impl TestWorker {
 
     /// The URL of a path.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        self.client.url(path)
     }
 
     /// Asks with method, path, headers and body.
@@ -107,31 +96,17 @@ impl TestWorker {
         headers: &[(&str, &str)],
         body: impl Into<Vec<u8>>,
     ) -> Answer {
-        let mut request = http::Request::builder().method(method).uri(self.url(path));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(body.into());
-        let request = request.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
-        let answer = self.agent.run(request);
-        let mut answer = answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
-        let body = answer.body_mut().read_to_vec();
-        Answer {
-            status: answer.status().as_u16(),
-            headers: answer.headers().clone(),
-            body: body.unwrap_or_else(|error| panic!("{method} {path}: {error}")),
-        }
+        self.client.ask(method, path, headers, body)
     }
 
     /// `GET path`.
     pub fn get(&self, path: &str) -> Answer {
-        self.ask("GET", path, &[], "")
+        self.client.get(path)
     }
 
     /// `POST path` with JSON.
     pub fn post(&self, path: &str, body: &Value) -> Answer {
-        let json = [("content-type", "application/json")];
-        self.ask("POST", path, &json, body.to_string())
+        self.client.post(path, body)
     }
 
     /// Sends bytes as they are and reads until the worker closes or says nothing.
@@ -180,36 +155,5 @@ impl Drop for TestWorker {
             // A panic of the worker has been printed; the test fails by its own words.
             thread.join().ok();
         }
-    }
-}
-
-impl Answer {
-    /// The body as text.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// The body as JSON; `null` if it is none.
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
-    }
-
-    /// A header; empty if it is not there.
-    pub fn header(&self, name: &str) -> &str {
-        let value = self.headers.get(name);
-        value.and_then(|value| value.to_str().ok()).unwrap_or("")
-    }
-
-    /// The code of the error, if the body is the envelope and nothing else.
-    pub fn error_code(&self) -> Option<String> {
-        let json = self.json();
-        let error = json.get("error")?.as_object()?;
-        let has = |name| error.get(name).is_some();
-        let is_envelope = ["message", "type", "param", "code"].into_iter().all(has);
-        let is_message = error["message"]
-            .as_str()
-            .is_some_and(|text| !text.is_empty());
-        (is_envelope && is_message && json.as_object()?.len() == 1)
-            .then(|| error["code"].as_str().unwrap_or_default().to_owned())
     }
 }

@@ -55,11 +55,12 @@ pub struct ArtifactStore {
 }
 
 impl ArtifactStore {
-    /// A store in a folder, which must exist.
+    /// A store in a folder, which must exist and in which nobody writes.
     ///
     /// # Errors
     /// If the folder cannot be used.
     pub fn in_folder(folder: &Path) -> Result<Self, object_store::Error> {
+        throw_away_half_written(folder);
         let objects = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
         Ok(Self {
             objects: Arc::new(objects),
@@ -160,6 +161,17 @@ impl ArtifactStore {
             names.extend(name.and_then(|name| name.parse::<ContentHash>().ok()));
         }
         Ok(names)
+    }
+}
+
+/// Removes what a worker left that was killed while it wrote: files under temporary names,
+/// `HASH#1`, which the store itself never lists. What cannot be removed is only clutter.
+fn throw_away_half_written(folder: &Path) {
+    let entries_of = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for file in entries_of(folder).flat_map(|entry| entries_of(&entry.path())) {
+        if file.file_name().to_string_lossy().contains('#') {
+            let _ = std::fs::remove_file(file.path());
+        }
     }
 }
 
