@@ -3,6 +3,14 @@
 //!
 //! A job whose worker died twice fails, by rule. So that most jobs end with a result, a job
 //! that died once is left alone until it has ended, except before every fifth kill.
+#![expect(
+    clippy::print_stderr,
+    reason = "numbers and seeds are for the person who runs it"
+)]
+#![allow(
+    clippy::print_stdout,
+    reason = "a failure says which kills it was, as libtest captures it"
+)]
 
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -27,7 +35,7 @@ impl Dice {
         let named = std::env::var("DFA_TESTS_SEED").ok();
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos();
         let seed = named.map_or(u64::from(now), |text| text.parse().unwrap());
-        eprintln!("DFA_TESTS_SEED={seed}");
+        println!("DFA_TESTS_SEED={seed}");
         Self(seed)
     }
 
@@ -262,7 +270,7 @@ fn check_resumption(events: &[StreamEvent]) {
 fn check_fates(client: &Client, fates: &[Fate]) {
     let n_deaths: usize = fates.iter().map(|fate| fate.n_deaths).sum();
     let n_failed = fates.iter().filter(|fate| !fate.has_succeeded).count();
-    eprintln!(
+    println!(
         "{n_deaths} of {N_KILLS} kills hit a running job; {n_failed} of {} jobs failed",
         fates.len()
     );
