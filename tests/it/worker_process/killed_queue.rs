@@ -3,10 +3,7 @@
 //!
 //! A job whose worker died twice fails, by rule. So that most jobs end with a result, a job
 //! that died once is left alone until it has ended, except before every fifth kill.
-#![expect(
-    clippy::print_stderr,
-    reason = "numbers and seeds are for the person who runs it"
-)]
+
 #![allow(
     clippy::print_stdout,
     reason = "a failure says which kills it was, as libtest captures it"

@@ -4,10 +4,7 @@
 //! ```sh
 //! cargo test --release -p dfa-tests --test it -- --ignored --nocapture --test-threads 1 worker_process::load
 //! ```
-#![expect(
-    clippy::print_stderr,
-    reason = "numbers and seeds are for the person who runs it"
-)]
+
 #![allow(clippy::print_stdout, reason = "it measures, and runs on request only")]
 
 use std::time::{Duration, Instant};
