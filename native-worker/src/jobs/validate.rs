@@ -227,11 +227,7 @@ fn invalid_setup(error: &SetupError, fields: &RunFields<'_>) -> Invalid {
         }
         SetupError::Sampler(_) => {
             let value = spec.n_steps.to_string();
-            say(
-                "steps",
-                value,
-                "choose another number of steps or another sampler",
-            )
+            say("steps", value, "or choose another sampler")
         }
         SetupError::OutOfRange { what, .. } => match *what {
             "--steps" => say("steps", spec.n_steps.to_string(), "choose fewer steps"),

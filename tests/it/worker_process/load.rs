@@ -1,11 +1,11 @@
-//! Many readers, and many jobs. Both take minutes and want a quiet machine, so they run on
-//! request only; what they print is in `docs/results.md`.
+//! Many readers, and many jobs: nobody is refused, and memory does not grow. How fast that
+//! is depends on the machine, so it is printed, and noted in `docs/results.md`:
 //!
 //! ```sh
-//! cargo test --release -p dfa-tests --test it -- --ignored --nocapture --test-threads 1 worker_process::load
+//! cargo test --release -p dfa-tests --test it -- --nocapture --test-threads 1 worker_process::load
 //! ```
 
-#![allow(clippy::print_stdout, reason = "it measures, and runs on request only")]
+#![allow(clippy::print_stdout, reason = "it measures, too")]
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{ended, generate, submit};
 
 const N_READERS: usize = 200;
-const TIME: Duration = Duration::from_secs(10);
+const TIME: Duration = Duration::from_secs(5);
 
 /// Asks for a job again and again on one connection, with a pause: the answers' times.
 fn read(client: &Client, path: &str, pause: Duration) -> Vec<Duration> {
@@ -57,7 +57,6 @@ fn read_by_many(worker: &WorkerProcess, path: &str, pause: Duration) {
 }
 
 #[test]
-#[ignore = "takes half a minute and measures"]
 fn two_hundred_readers_are_answered_while_a_job_runs() {
     let folder = tempfile::tempdir().unwrap();
     let worker = WorkerProcess::start(folder.path());
@@ -75,6 +74,7 @@ fn two_hundred_readers_are_answered_while_a_job_runs() {
 }
 
 /// Memory in use, in MiB.
+#[cfg(target_os = "linux")]
 fn resident_mib(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -83,7 +83,7 @@ fn resident_mib(process: u32) -> u64 {
 }
 
 #[test]
-#[ignore = "takes minutes and measures"]
+#[cfg(target_os = "linux")]
 fn memory_stays_flat_over_five_hundred_jobs() {
     const N_ROUNDS: u32 = 10;
     const N_JOBS: u32 = 50;
