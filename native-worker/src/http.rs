@@ -29,6 +29,7 @@ pub mod error;
 pub mod serve;
 
 mod artifacts;
+mod byte_range;
 mod events;
 mod guard;
 mod images;

@@ -300,6 +300,22 @@ fn lists_come_in_pages() {
 }
 
 #[test]
+fn health_turns_bad_while_the_device_thread_is_stuck() {
+    let worker = TestWorker::start_with(|mut settings| {
+        settings.jobs.device.stuck_after = Duration::from_millis(200);
+        settings
+    });
+    assert_eq!(worker.get("/health").status, 200);
+    worker.jobs.make_device_deaf(Duration::from_secs(3));
+    std::thread::sleep(Duration::from_millis(500));
+    assert_code(&worker.get("/health"), 503, "device_unwell");
+    assert_code(&worker.get("/v2/health/ready"), 503, "device_unwell");
+    assert_eq!(worker.get("/v2/health/live").status, 200);
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(worker.get("/health").status, 200, "it is well again");
+}
+
+#[test]
 fn plans_are_made_brought_written_and_decided_again() {
     let worker = TestWorker::start();
     let calibrate = json!({"kind": "calibrate", "model": "avatars-dit", "labels": [1, 2], "n_images": 2,

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use dfa_core::wire::ContentHash;
 
 use super::Service;
+use super::byte_range::Asked;
 use super::error::ApiResult;
 use super::input::PathId;
 use super::job_errors::beyond;
@@ -105,72 +106,14 @@ fn has_it(headers: &HeaderMap, hash: ContentHash) -> bool {
     })
 }
 
-/// What a `Range` header asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Asked {
-    Whole,
-    Part(Range<u64>),
-    Beyond,
-}
-
-/// One range of bytes is understood; anything else gives the whole file, as RFC 9110
-/// allows.
+/// What is asked for, if the client's copy of the rest is the same file.
 fn asked_range(headers: &HeaderMap, hash: ContentHash, size: u64) -> Asked {
     let same = headers.get(header::IF_RANGE);
     if same.is_some_and(|tag| tag.as_bytes() != etag(hash).as_bytes()) {
         return Asked::Whole;
     }
     let value = headers.get(header::RANGE);
-    let text = value.and_then(|value| value.to_str().ok()?.strip_prefix("bytes="));
-    match text.and_then(|text| text.trim().split_once('-')) {
-        Some((first, last)) => one_range(first.trim(), last.trim(), size),
-        None => Asked::Whole,
-    }
-}
-
-/// `first-last`, ends included; `first-` to the end; `-n` for the last n.
-fn one_range(first: &str, last: &str, size: u64) -> Asked {
-    let number = |text: &str| {
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        digits.then(|| text.parse().unwrap_or(u64::MAX))
-    };
-    let (start, end) = match (number(first), number(last)) {
-        (Some(first), Some(last)) if first <= last => (first, last.saturating_add(1).min(size)),
-        (Some(first), None) if last.is_empty() => (first, size),
-        (None, Some(n)) if first.is_empty() => (size.saturating_sub(n), size),
-        _ => return Asked::Whole,
-    };
-    if start < end {
-        Asked::Part(start..end)
-    } else {
-        Asked::Beyond
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_are_those_of_rfc_9110() {
-        let check = |text: &'static str, expected| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::RANGE, HeaderValue::from_static(text));
-            let hash = ContentHash::of(b"");
-            assert_eq!(asked_range(&headers, hash, 100), expected, "{text}");
-        };
-        check("bytes=0-9", Asked::Part(0..10));
-        check("bytes=90-", Asked::Part(90..100));
-        check("bytes=-10", Asked::Part(90..100));
-        check("bytes=-1000", Asked::Part(0..100));
-        check("bytes=50-1000", Asked::Part(50..100));
-        check("bytes=0-99999999999999999999999", Asked::Part(0..100));
-        check("bytes=100-", Asked::Beyond);
-        check("bytes=-0", Asked::Beyond);
-        check("bytes=9-1", Asked::Whole);
-        check("bytes=-", Asked::Whole);
-        check("bytes=0-1,5-6", Asked::Whole);
-        check("bytes=+1-2", Asked::Whole);
-        check("lines=0-1", Asked::Whole);
-    }
+    value
+        .and_then(|value| value.to_str().ok())
+        .map_or(Asked::Whole, |text| Asked::by(text, size))
 }
