@@ -1,31 +1,32 @@
-//! Placeholder: the browser page comes with a later change.
+//! The page: a compression plan seen, understood, changed and compared, in the browser.
 //!
-//! Until then a run is looked at in the report that `cargo xtask demo` writes to
-//! `out/demo/report.html`. This crate holds the place of the page in the workspace and
-//! proves on every check that what the page will need of `dfa-core`, the wire types
-//! included, compiles for the browser. It draws nothing and serves nothing.
+//! Two halves. What can be said with values alone is ordinary Rust, tested natively:
+//!
+//! - [`link`]: what the address of the page says after its `#`.
+//! - [`plan`]: an open plan, what is shown of it, and how it is changed.
+//! - [`figure`]: a plan as a picture or a table for a paper.
+//! - [`pixels`]: two pictures held against each other, on the GPU or without one.
+//!
+//! What draws exists only in a browser (`wasm32`): `app` is the frame, `pages` what is in
+//! it, `components` what they share, `state` what they know together, and `api` the only
+//! place that knows the worker's URLs.
+//!
+//! Everything that decides (Algorithm 1, costs, error metrics) is [`dfa_core`]'s: the very
+//! code that the worker runs.
 #![forbid(unsafe_code)]
 
-/// What the page and the worker will say to each other.
-pub use dfa_core::wire;
+pub mod figure;
+pub mod link;
+pub mod pixels;
+pub mod plan;
 
-/// What to tell somebody who looks for the page today.
-pub const NOT_BUILT_YET: &str =
-    "The page is not built yet. Run `cargo xtask demo` and open out/demo/report.html.";
-
-#[cfg(test)]
-mod tests {
-    use super::NOT_BUILT_YET;
-
-    #[test]
-    fn the_placeholder_page_says_that_it_is_one() {
-        let page = include_str!("../index.html");
-        for expected in ["not built yet", "cargo xtask demo", "out/demo/report.html"] {
-            assert!(page.contains(expected), "index.html lacks {expected:?}");
-            assert!(
-                NOT_BUILT_YET.contains(expected),
-                "the text lacks {expected:?}"
-            );
-        }
-    }
-}
+#[cfg(target_arch = "wasm32")]
+pub mod api;
+#[cfg(target_arch = "wasm32")]
+pub mod app;
+#[cfg(target_arch = "wasm32")]
+pub mod components;
+#[cfg(target_arch = "wasm32")]
+pub mod pages;
+#[cfg(target_arch = "wasm32")]
+pub mod state;

@@ -1,0 +1,51 @@
+//! What the grid shows: one look per cell, ready to be drawn. A grid knows nothing of
+//! plans, losses or layers; whoever makes a picture chooses letters, colours and words.
+
+use dfa_core::{Block, GridShape, Step};
+
+/// A grid of cells, row by row: step t, block i at `t * n_blocks + i`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GridPicture {
+    /// Steps × blocks.
+    pub shape: GridShape,
+    /// One look per cell.
+    pub cells: Vec<CellLook>,
+}
+
+impl GridPicture {
+    /// The look of a cell.
+    ///
+    /// # Panics
+    /// If the cell lies outside the grid.
+    pub fn look(&self, step: Step, block: Block) -> &CellLook {
+        &self.cells[step.0 * self.shape.n_blocks + block.0]
+    }
+}
+
+/// How one cell looks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CellLook {
+    /// Its colour.
+    pub paint: Paint,
+    /// What stands in it: at most two characters, so that it can be read in grey.
+    pub letter: &'static str,
+    /// What a screen reader and a tooltip say of it, position left out.
+    pub words: String,
+    /// Outlined: differs from what was recorded (or from the other plan).
+    pub is_changed: bool,
+    /// Set by hand.
+    pub is_edited: bool,
+    /// Kept as it is, whatever the threshold.
+    pub is_locked: bool,
+}
+
+/// The colour of a cell. The numbers are chosen by the style sheet, per theme.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Paint {
+    /// One of the strategies' colours: an index into `Strategy::ALL`.
+    Strategy(usize),
+    /// A place on the one-colour scale of a number, in [0, 1].
+    Scale(f32),
+    /// Nothing is known here.
+    Nothing,
+}
