@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderMap, Method, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
 use dfa_core::wire::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -42,6 +44,7 @@ mod metrics;
 mod models;
 mod openapi;
 mod operations;
+mod page;
 mod plan_name;
 mod plans;
 mod redecision;
@@ -99,7 +102,7 @@ pub fn router(
         .layer(from_fn_with_state(service.clone(), trace::within_time))
         .merge(waiting)
         .merge(openapi::docs())
-        .fallback(no_route)
+        .fallback(page_or_nothing)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::disable())
         .layer(CatchPanicLayer::custom(error::of_panic))
@@ -116,9 +119,11 @@ pub fn router(
         .with_state(service))
 }
 
-async fn no_route() -> ApiError {
+/// What is no route is a file of the page, or nothing.
+async fn page_or_nothing(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let message = "there is no such route; GET /openapi.json or /docs lists them";
-    ApiError::new(ErrorCode::RouteNotFound, message)
+    page::answer(&method, &uri, &headers)
+        .unwrap_or_else(|| ApiError::new(ErrorCode::RouteNotFound, message).into_response())
 }
 
 async fn no_method() -> ApiError {

@@ -174,7 +174,15 @@ mod tests {
 
     #[test]
     fn nothing_that_is_typed_is_an_error() {
-        for text in ["", "#", "#nowhere", "#plan?", "#plan?=", "#plan?%", "#plan?a=%ZZ&é=%F"] {
+        for text in [
+            "",
+            "#",
+            "#nowhere",
+            "#plan?",
+            "#plan?=",
+            "#plan?%",
+            "#plan?a=%ZZ&é=%F",
+        ] {
             let link = Link::parse(text);
             assert_eq!(link.page, Page::Plan, "{text}");
             assert_eq!(Link::parse(&link.to_string()), link, "{text}");

@@ -53,12 +53,19 @@ const ENTRIES: &[Entry] = &[
         ],
     },
     Entry {
-        usage: "web",
-        about: &["Not built yet."],
+        usage: "web [--dev] [--static FOLDER]",
+        about: &[
+            "Build the page into web-ui/dist/ and say how large it is. --dev: quick to build,",
+            "not small. --static: also write a folder for any static file server, with a sample",
+            "plan, where everything works that needs no worker.",
+        ],
     },
     Entry {
-        usage: "serve",
-        about: &["Not built yet."],
+        usage: "serve [--dev] [FLAGS OF dfa serve]",
+        about: &[
+            "Build the page, then the worker with the page in it, and start it with the shipped",
+            "model (or those that --model-id names).",
+        ],
     },
     Entry {
         usage: "bench",
@@ -89,6 +96,17 @@ pub(crate) enum Task {
         std_source: Option<PathBuf>,
     },
     Golden(GoldenRequest),
+    Web(WebRequest),
+    Serve {
+        dev: bool,
+        extra: Vec<String>,
+    },
+    /// The second half of `web`, run by it in another build of this program.
+    Bundle {
+        wasm: PathBuf,
+        dist: PathBuf,
+        dev: bool,
+    },
     /// A command whose name is taken and that does nothing yet.
     NotBuilt(&'static str),
 }
@@ -102,6 +120,15 @@ pub(crate) struct GoldenRequest {
     pub(crate) python: Option<String>,
     /// Folders under tests/fixtures; none means all.
     pub(crate) fixtures: Vec<String>,
+}
+
+/// How to build the page.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct WebRequest {
+    /// Quick to build instead of small.
+    pub(crate) dev: bool,
+    /// Where a copy that needs no worker is written.
+    pub(crate) static_folder: Option<PathBuf>,
 }
 
 /// The help text.
@@ -120,7 +147,7 @@ pub(crate) fn help() -> String {
 pub(crate) fn when_built(name: &str) -> &'static str {
     match name {
         "bench" => "the benchmarks come with a later change",
-        _ => "the page comes with a later change; `cargo xtask demo` writes a report to look at",
+        _ => "it comes with a later change",
     }
 }
 
@@ -144,8 +171,9 @@ pub(crate) fn parse(args: &[String]) -> Result<Task, Failure> {
         "tidy" => no_more(name, rest).map(|()| Task::Tidy),
         "setup-wasm" => parse_setup_wasm(rest),
         "golden" => parse_golden(rest),
-        "web" => Ok(Task::NotBuilt("web")),
-        "serve" => Ok(Task::NotBuilt("serve")),
+        "web" => parse_web(rest),
+        "serve" => Ok(parse_serve(rest)),
+        "bundle" => parse_bundle(rest),
         "bench" => Ok(Task::NotBuilt("bench")),
         _ => Err(Failure::usage(format!(
             "unknown command `{name}`; `cargo xtask help` lists the commands"
@@ -202,6 +230,41 @@ fn parse_golden(args: &[String]) -> Result<Task, Failure> {
         ));
     }
     Ok(Task::Golden(request))
+}
+
+fn parse_web(args: &[String]) -> Result<Task, Failure> {
+    let mut request = WebRequest::default();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--dev" => request.dev = true,
+            "--static" => request.static_folder = Some(value_of(arg, args.next())?.into()),
+            _ => return Err(unknown_flag("web", arg)),
+        }
+    }
+    Ok(Task::Web(request))
+}
+
+/// What is not ours is the worker's, which says itself what it does not know.
+fn parse_serve(args: &[String]) -> Task {
+    let (ours, extra): (Vec<&String>, Vec<&String>) = args.iter().partition(|arg| *arg == "--dev");
+    Task::Serve {
+        dev: !ours.is_empty(),
+        extra: extra.into_iter().cloned().collect(),
+    }
+}
+
+fn parse_bundle(args: &[String]) -> Result<Task, Failure> {
+    match args {
+        [wasm, dist, flags @ ..] if flags.iter().all(|flag| flag == "--dev") => Ok(Task::Bundle {
+            wasm: wasm.into(),
+            dist: dist.into(),
+            dev: !flags.is_empty(),
+        }),
+        _ => Err(Failure::usage(
+            "bundle is a part of `cargo xtask web`; ask for that",
+        )),
+    }
 }
 
 fn value_of(flag: &str, value: Option<&String>) -> Result<String, Failure> {

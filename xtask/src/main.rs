@@ -1,7 +1,7 @@
 //! The repository's own commands: `cargo xtask COMMAND`.
 //!
 //! Everything here only runs other programs (cargo, git, Node, Python) and reads text; it
-//! uses none of our crates and no foreign one. What the commands are is in [`flags`],
+//! uses none of our crates, and a foreign one only to make the page's files (feature `bundle`). What the commands are is in [`flags`],
 //! which is the help text too. Exit codes: 0 done, 1 failed, 2 asked for wrongly.
 #![forbid(unsafe_code)]
 #![allow(
@@ -10,6 +10,8 @@
     reason = "a command-line program talks through these"
 )]
 
+#[cfg(feature = "bundle")]
+mod bundle;
 mod check;
 mod clients;
 mod demo;
@@ -20,6 +22,7 @@ mod stages;
 mod test;
 mod tidy;
 mod wasm;
+mod web;
 
 use std::process::ExitCode;
 
@@ -55,6 +58,14 @@ fn run(task: &Task) -> Result<(), Failure> {
             std_source,
         } => wasm::setup(&repo, *from_source, std_source.as_deref()),
         Task::Golden(request) => golden::run(&repo, request),
+        Task::Web(request) => web::run(&repo, request),
+        Task::Serve { dev, extra } => web::serve(&repo, *dev, extra),
+        #[cfg(feature = "bundle")]
+        Task::Bundle { wasm, dist, dev } => bundle::run(&repo, wasm, dist, *dev),
+        #[cfg(not(feature = "bundle"))]
+        Task::Bundle { .. } => Err(Failure::usage(
+            "bundle is a part of `cargo xtask web`; ask for that",
+        )),
         Task::NotBuilt(name) => Err(Failure::usage(format!(
             "`{name}` is not built yet: {}",
             flags::when_built(name)

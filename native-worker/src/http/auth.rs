@@ -19,6 +19,7 @@ use subtle::{Choice, ConstantTimeEq as _};
 use super::Service;
 use super::error::{ApiError, ApiResult, ErrorCode};
 use super::input::JsonBody;
+use super::page;
 
 const COOKIE: &str = "dfa_session";
 /// More browsers than this are not logged in at once; the oldest is forgotten.
@@ -116,7 +117,9 @@ pub(super) async fn require_key(
     request: Request,
     next: Next,
 ) -> Response {
-    let is_open = |path: &str| OPEN_ROUTES.contains(&path) || path.starts_with("/docs");
+    let is_open = |path: &str| {
+        OPEN_ROUTES.contains(&path) || path.starts_with("/docs") || page::is_page(path)
+    };
     let keys = &service.config().api_keys;
     let is_preflight = request.method() == axum::http::Method::OPTIONS;
     if keys.is_empty()

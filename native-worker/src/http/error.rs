@@ -27,6 +27,8 @@ pub enum ErrorCode {
     OriginNotAllowed,
     /// No such route.
     RouteNotFound,
+    /// The page is not in this program.
+    PageNotBuilt,
     /// No such job, ever.
     JobNotFound,
     /// No such job any more.
@@ -100,6 +102,7 @@ impl ErrorCode {
                 "origin_not_allowed",
             ),
             Self::RouteNotFound => missing(Status::NOT_FOUND, "route_not_found"),
+            Self::PageNotBuilt => missing(Status::NOT_FOUND, "page_not_built"),
             Self::JobNotFound => missing(Status::NOT_FOUND, "job_not_found"),
             Self::JobGone => missing(Status::GONE, "job_gone"),
             Self::ModelNotFound => missing(Status::NOT_FOUND, "model_not_found"),

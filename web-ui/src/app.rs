@@ -1,0 +1,157 @@
+//! The frame: menu, theme, help, what the worker is doing, and one page at a time.
+
+use std::sync::Arc;
+
+use leptos::ev;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use crate::api;
+use crate::components::help::{Help, is_typing};
+use crate::components::login::Login;
+use crate::components::theme::ThemeButton;
+use crate::link::{Link, Page};
+use crate::pages::calibrate::CalibratePage;
+use crate::pages::generate::GeneratePage;
+use crate::pages::jobs::JobsPage;
+use crate::pages::plan::PlanPage;
+use crate::state::{Shared, Worker};
+
+/// The whole page.
+#[component]
+pub fn App() -> impl IntoView {
+    let shared = Shared::new(address());
+    provide_context(shared);
+    let following = window_event_listener(ev::hashchange, move |_| shared.follow(address()));
+    on_cleanup(move || following.remove());
+    ask_worker(shared);
+    let help_is_open = RwSignal::new(false);
+    let keys = window_event_listener(ev::keydown, move |event| {
+        if event.key() == "?" && !is_typing(&event) {
+            event.prevent_default();
+            help_is_open.update(|open| *open = !*open);
+        }
+    });
+    on_cleanup(move || keys.remove());
+    let page = Memo::new(move |_| shared.link.get().page);
+    Effect::new(move |_| document().set_title(&format!("{} · DiTFastAttn", page.get().title())));
+    view! {
+        <a class="skip" href="#main" on:click=focus_main>"Skip to the content"</a>
+        <header class="frame-header">
+            <span class="brand">"DiTFastAttn"</span>
+            <Menu page/>
+            <WorkerBadge/>
+            <button class="quiet" title="Keyboard and help (?)" on:click=move |_| help_is_open.set(true)>
+                "Help"
+            </button>
+            <ThemeButton/>
+        </header>
+        <main id="main" tabindex="-1">
+            {move || match page.get() {
+                Page::Plan => view! { <PlanPage/> }.into_any(),
+                Page::Calibrate => view! { <CalibratePage/> }.into_any(),
+                Page::Generate => view! { <GeneratePage/> }.into_any(),
+                Page::Jobs => view! { <JobsPage/> }.into_any(),
+            }}
+        </main>
+        <p class="visually-hidden" role="status" aria-live="polite">
+            {move || shared.announcement.get()}
+        </p>
+        <Help is_open=help_is_open/>
+        <Login/>
+    }
+}
+
+/// What stands in the browser's address after `#`.
+fn address() -> Link {
+    Link::parse(&window().location().hash().unwrap_or_default())
+}
+
+/// `#main` would be an address of a page; the jump is made by hand.
+fn focus_main(event: ev::MouseEvent) {
+    event.prevent_default();
+    if let Some(main) = document().get_element_by_id("main") {
+        let main: web_sys::HtmlElement = wasm_bindgen::JsCast::unchecked_into(main);
+        // Whoever cannot be given the focus keeps it where it is.
+        let _ = main.focus();
+    }
+}
+
+/// Asks the worker what it can do; [`Shared::worker`] tells everybody.
+pub fn ask_worker(shared: Shared) {
+    if is_without_worker() {
+        shared.worker.set(Worker::None);
+        return;
+    }
+    spawn_local(async move {
+        let worker = match api::capabilities().await {
+            Ok(capabilities) => Worker::Ready(Arc::new(capabilities)),
+            Err(error) if error.needs_key() => Worker::Locked,
+            Err(error) => Worker::Away(error.to_string()),
+        };
+        shared.worker.set(worker);
+    });
+}
+
+/// Whether the page was written for a plain file server.
+fn is_without_worker() -> bool {
+    let meta = document().query_selector("meta[name=dfa-worker]");
+    let content = meta
+        .ok()
+        .flatten()
+        .and_then(|meta| meta.get_attribute("content"));
+    content.as_deref() == Some("none")
+}
+
+#[component]
+fn Menu(page: Memo<Page>) -> impl IntoView {
+    let entry = move |of: Page| {
+        view! {
+            <a
+                href=Link::to(of).to_string()
+                aria-current=move || (page.get() == of).then_some("page")
+            >
+                {of.title()}
+            </a>
+        }
+    };
+    view! { <nav aria-label="Pages">{Page::ALL.map(entry).collect_view()}</nav> }
+}
+
+/// One word about the worker, always in sight.
+#[component]
+fn WorkerBadge() -> impl IntoView {
+    let shared = Shared::get();
+    let words = move || match shared.worker.get() {
+        Worker::Asked => ("asking the worker…".to_owned(), "waiting"),
+        Worker::None => (
+            "no worker: plans can be seen and changed".to_owned(),
+            "none",
+        ),
+        Worker::Away(_) => ("worker away".to_owned(), "bad"),
+        Worker::Locked => ("worker needs a key".to_owned(), "bad"),
+        Worker::Ready(capabilities) => {
+            let models: Vec<_> = capabilities
+                .models
+                .iter()
+                .map(|model| model.id.as_str())
+                .collect();
+            (format!("worker: {}", models.join(", ")), "good")
+        }
+    };
+    let title = move || match shared.worker.get() {
+        Worker::Away(why) => why,
+        _ => String::new(),
+    };
+    view! {
+        <span class="worker-badge" data-state=move || words().1 title=title>
+            {move || words().0}
+            <Show when=move || matches!(shared.worker.get(), Worker::Away(_))>
+                <button class="quiet" on:click=move |_| {
+                    shared.worker.set(Worker::Asked);
+                    ask_worker(shared);
+                }>"Try again"</button>
+            </Show>
+        </span>
+    }
+}

@@ -1,0 +1,168 @@
+//! Makes the page's files from its WebAssembly: the glue that a browser needs, the style
+//! sheets as one, the sample, and a packed copy of everything that packs well.
+//!
+//! Only with the feature `bundle`, which `cargo xtask web` turns on by itself.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::repo::{self, Failure, Repo, because};
+
+/// The page's style sheets, in the order in which they count.
+const STYLES: [&str; 6] = [
+    "tokens.css",
+    "frame.css",
+    "controls.css",
+    "plan.css",
+    "generate.css",
+    "jobs.css",
+];
+/// What a first visit may cost: all of page, glue, style and WebAssembly, packed.
+const MAX_FIRST_LOAD_BYTES: usize = 600_000;
+/// What is loaded before anything is seen.
+const FIRST_LOAD: [&str; 5] = [
+    "index.html",
+    "page.css",
+    "start.js",
+    "page.js",
+    "page_bg.wasm",
+];
+
+/// Writes the page's files to `dist`.
+pub(crate) fn run(repo: &Repo, wasm: &Path, dist: &Path, dev: bool) -> Result<(), Failure> {
+    if dist.exists() {
+        fs::remove_dir_all(dist).map_err(because("cannot empty the page's folder"))?;
+    }
+    fs::create_dir_all(dist).map_err(because("cannot make the page's folder"))?;
+    write_glue(wasm, dist)?;
+    let note = if dev {
+        "not shrunk (--dev)".into()
+    } else {
+        shrink(repo, dist)?
+    };
+    let page = repo.root.join("web-ui");
+    write_style(&page, dist)?;
+    for file in ["index.html", "start.js", "icon.svg"] {
+        copy(&page.join(file), &dist.join(file))?;
+    }
+    copy_folder(&page.join("sample"), &dist.join("sample"))?;
+    let total = pack_all(dist)?;
+    println!("first load, packed: {total} bytes of {MAX_FIRST_LOAD_BYTES}; {note}");
+    if !dev && total > MAX_FIRST_LOAD_BYTES {
+        return Err(Failure::new(format!(
+            "the first load is {total} bytes, more than {MAX_FIRST_LOAD_BYTES}: see what grew with \
+             `twiggy top`, or turn features of web-ui's dependencies off"
+        )));
+    }
+    Ok(())
+}
+
+fn write_glue(wasm: &Path, dist: &Path) -> Result<(), Failure> {
+    let mut bindgen = Bindgen::new();
+    bindgen
+        .input_path(wasm)
+        .out_name("page")
+        // Without this the glue does not find its own WebAssembly.
+        .omit_default_module_path(false)
+        .typescript(false)
+        .remove_name_section(true)
+        .remove_producers_section(true);
+    bindgen
+        .web(true)
+        .and_then(|bindgen| bindgen.generate(dist))
+        .map_err(because("wasm-bindgen cannot make the page's glue"))
+}
+
+/// Lets binaryen's `wasm-opt` shrink the WebAssembly further, where it is installed.
+fn shrink(repo: &Repo, dist: &Path) -> Result<String, Failure> {
+    let wasm = dist.join("page_bg.wasm");
+    let mut command = repo.program("wasm-opt");
+    command.arg(&wasm).arg("-Oz").arg("-o").arg(&wasm).args([
+        "--enable-bulk-memory",
+        "--enable-nontrapping-float-to-int",
+        "--enable-sign-ext",
+        "--enable-mutable-globals",
+        "--enable-reference-types",
+        "--enable-multivalue",
+        "--enable-simd",
+    ]);
+    match repo::capture(&mut command) {
+        Ok(captured) if captured.success => Ok("shrunk by wasm-opt".into()),
+        Ok(captured) => Err(Failure::new(format!(
+            "wasm-opt failed:\n{}",
+            captured.stderr
+        ))),
+        Err(_) => {
+            Ok("wasm-opt is not installed (Debian: binaryen), it would save a few percent".into())
+        }
+    }
+}
+
+fn write_style(page: &Path, dist: &Path) -> Result<(), Failure> {
+    let mut text = String::new();
+    for name in STYLES {
+        let path = page.join("style").join(name);
+        text += &fs::read_to_string(&path)
+            .map_err(because(format!("cannot read {}", path.display())))?;
+    }
+    fs::write(dist.join("page.css"), text).map_err(because("cannot write the style sheet"))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+    fs::copy(from, to)
+        .map(drop)
+        .map_err(because(format!("cannot copy {}", from.display())))
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(to).map_err(because("cannot make a folder of the page"))?;
+    for path in files_of(from)? {
+        copy(&path, &to.join(path.file_name().unwrap_or_default()))?;
+    }
+    Ok(())
+}
+
+/// The plain files of a folder, sorted.
+fn files_of(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let entries = fs::read_dir(folder)
+        .map_err(because(format!("cannot read {}", folder.display())))?
+        .flatten();
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file())
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
+/// Writes a packed copy beside every file that packs well, prints the sizes, and returns
+/// the packed size of a first load.
+fn pack_all(dist: &Path) -> Result<usize, Failure> {
+    let mut first_load = 0;
+    println!("{:>10} {:>10}  file", "bytes", "packed");
+    for path in files_of(dist)? {
+        let bytes = fs::read(&path).map_err(because("cannot read a file of the page"))?;
+        let packed = packed(&bytes)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        println!("{:>10} {:>10}  {name}", bytes.len(), packed.len());
+        if FIRST_LOAD.contains(&name.as_ref()) {
+            first_load += packed.len();
+        }
+        fs::write(dist.join(format!("{name}.gz")), packed)
+            .map_err(because("cannot write a packed file"))?;
+    }
+    Ok(first_load)
+}
+
+fn packed(bytes: &[u8]) -> Result<Vec<u8>, Failure> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder
+        .write_all(bytes)
+        .and_then(|()| encoder.finish())
+        .map_err(because("cannot pack a file of the page"))
+}
