@@ -2,6 +2,7 @@
 //!
 //! Two halves. What can be said with values alone is ordinary Rust, tested natively:
 //!
+//! - [`words`]: how numbers are said.
 //! - [`link`]: what the address of the page says after its `#`.
 //! - [`plan`]: an open plan, what is shown of it, and how it is changed.
 //! - [`figure`]: a plan as a picture or a table for a paper.
@@ -19,6 +20,7 @@ pub mod figure;
 pub mod link;
 pub mod pixels;
 pub mod plan;
+pub mod words;
 
 #[cfg(target_arch = "wasm32")]
 pub mod api;

@@ -1,5 +1,6 @@
 //! What the grid shows: one look per cell, ready to be drawn. A grid knows nothing of
-//! plans, losses or layers; whoever makes a picture chooses letters, colours and words.
+//! plans, losses or layers; whoever makes a picture chooses letters and colours. What is
+//! said of a cell in words is asked for cell by cell, see [`super::reason`].
 
 use dfa_core::{Block, GridShape, Step};
 
@@ -23,14 +24,12 @@ impl GridPicture {
 }
 
 /// How one cell looks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CellLook {
     /// Its colour.
     pub paint: Paint,
     /// What stands in it: at most two characters, so that it can be read in grey.
     pub letter: &'static str,
-    /// What a screen reader and a tooltip say of it, position left out.
-    pub words: String,
     /// Outlined: differs from what was recorded (or from the other plan).
     pub is_changed: bool,
     /// Set by hand.
@@ -46,6 +45,8 @@ pub enum Paint {
     Strategy(usize),
     /// A place on the one-colour scale of a number, in [0, 1].
     Scale(f32),
+    /// A place on the two-colour scale of a number that may be negative, in [-1, 1].
+    Balance(f32),
     /// Nothing is known here.
     Nothing,
 }
