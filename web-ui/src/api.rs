@@ -62,10 +62,7 @@ pub async fn get<T: DeserializeOwned>(path: &str) -> Result<T, ApiError> {
 }
 
 /// `POST` of JSON with a JSON answer.
-pub async fn post<B: Serialize, T: DeserializeOwned>(
-    path: &str,
-    body: &B,
-) -> Result<T, ApiError> {
+pub async fn post<B: Serialize, T: DeserializeOwned>(path: &str, body: &B) -> Result<T, ApiError> {
     let request = Request::post(path).json(body).map_err(unreadable)?;
     read(request.send().await.map_err(unreachable)?).await
 }

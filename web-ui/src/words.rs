@@ -22,7 +22,11 @@ pub fn number(value: f64) -> String {
 pub fn percent(share: f64) -> String {
     let text = format!("{:.1} %", 100.0 * share);
     // A small loss must not read as a negative zero.
-    if text == "-0.0 %" { "0.0 %".into() } else { text }
+    if text == "-0.0 %" {
+        "0.0 %".into()
+    } else {
+        text
+    }
 }
 
 /// A number of bytes: `512 B`, `1.5 MiB`.

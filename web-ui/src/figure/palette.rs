@@ -22,8 +22,13 @@ impl Rgb {
     #[must_use]
     pub fn towards(self, other: Self, share: f32) -> Self {
         let share = share.clamp(0.0, 1.0);
-        let mix = |a: u8, b: u8| (f32::from(a) + (f32::from(b) - f32::from(a)) * share).round() as u8;
-        Self(mix(self.0, other.0), mix(self.1, other.1), mix(self.2, other.2))
+        let mix =
+            |a: u8, b: u8| (f32::from(a) + (f32::from(b) - f32::from(a)) * share).round() as u8;
+        Self(
+            mix(self.0, other.0),
+            mix(self.1, other.1),
+            mix(self.2, other.2),
+        )
     }
 }
 
@@ -86,8 +91,16 @@ pub const fn scale_ends(theme: Theme) -> [Rgb; 2] {
 /// The two-colour scale at -1, 0 and 1.
 pub const fn balance_ends(theme: Theme) -> [Rgb; 3] {
     match theme {
-        Theme::Light => [Rgb(0x9c, 0x3d, 0x00), Rgb(0xf5, 0xf3, 0xef), Rgb(0x00, 0x4f, 0x87)],
-        Theme::Dark => [Rgb(0xf5, 0xa6, 0x67), Rgb(0x23, 0x26, 0x2b), Rgb(0x86, 0xc4, 0xf4)],
+        Theme::Light => [
+            Rgb(0x9c, 0x3d, 0x00),
+            Rgb(0xf5, 0xf3, 0xef),
+            Rgb(0x00, 0x4f, 0x87),
+        ],
+        Theme::Dark => [
+            Rgb(0xf5, 0xa6, 0x67),
+            Rgb(0x23, 0x26, 0x2b),
+            Rgb(0x86, 0xc4, 0xf4),
+        ],
     }
 }
 

@@ -1,12 +1,12 @@
 //! Made-up plans for tests of this module.
 
+use dfa_core::branch::ResidualHalf;
 use dfa_core::metric::LossKind;
+use dfa_core::sampler::SamplerKind;
 use dfa_core::search::{
     CellRecord, MeasuredLoss, SearchMode, SearchRecord, SearchSettings, Threshold,
     default_candidates,
 };
-use dfa_core::branch::ResidualHalf;
-use dfa_core::sampler::SamplerKind;
 use dfa_core::wire::{
     CalibrationInputs, CheckedPlan, ContentHash, Fingerprint, PlanSearch, Provenance,
 };

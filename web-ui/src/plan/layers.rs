@@ -130,12 +130,17 @@ fn strategies(bench: &Workbench, shown: &Shown) -> (GridPicture, Legend) {
 fn losses(bench: &Workbench, shown: &Shown) -> (GridPicture, Legend) {
     let opened = bench.opened();
     let of = |step, block, strategy| opened.telling_loss(step, block, strategy);
-    let largest = shown.plan.cells().filter_map(|(step, block, strategy)| of(step, block, strategy));
+    let largest = shown
+        .plan
+        .cells()
+        .filter_map(|(step, block, strategy)| of(step, block, strategy));
     let Some(largest) = largest.max_by(f32::total_cmp) else {
         return nothing(shown, Layer::Loss, NOT_SEARCHED);
     };
     // A single cell far above every budget must not make all others look alike.
-    let enough = shown.threshold.map_or(f32::INFINITY, |at| 2.0 * at.value() as f32);
+    let enough = shown
+        .threshold
+        .map_or(f32::INFINITY, |at| 2.0 * at.value() as f32);
     let is_cut = enough > 0.0 && enough < largest;
     let end = if is_cut { enough } else { largest };
     let picture = painted(shown, |step, block, strategy| {
@@ -164,9 +169,15 @@ fn margins(bench: &Workbench, shown: &Shown) -> (GridPicture, Legend) {
     };
     let picture = painted(shown, |step, block, strategy| {
         let margin = opened.margin(threshold, step, block, strategy);
-        margin.map_or(Paint::Nothing, |margin| Paint::Balance(margin.clamp(-1.0, 1.0) as f32))
+        margin.map_or(Paint::Nothing, |margin| {
+            Paint::Balance(margin.clamp(-1.0, 1.0) as f32)
+        })
     });
-    let words = ["100 % or more over", "just the budget", "100 % under: no loss"];
+    let words = [
+        "100 % or more over",
+        "just the budget",
+        "100 % under: no loss",
+    ];
     let legend = Legend {
         title: "Margin: budget minus loss, as a share of the budget",
         key: LegendKey::Balance(words.map(str::to_owned)),
@@ -234,7 +245,11 @@ impl Savings {
         };
         let macs = |run| {
             let cost = layer_cost(run, self.shape);
-            let macs = if self.with_projections { cost.layer_macs() } else { cost.attention_macs };
+            let macs = if self.with_projections {
+                cost.layer_macs()
+            } else {
+                cost.attention_macs
+            };
             macs as f64
         };
         1.0 - macs(run) / macs(full)

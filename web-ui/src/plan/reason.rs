@@ -15,7 +15,11 @@ pub fn words(bench: &Workbench, shown: &Shown, step: Step, block: Block) -> Stri
     let loss = opened.telling_loss(step, block, strategy);
     if let Some((loss, threshold)) = loss.zip(shown.threshold) {
         let budget = opened.budget(threshold, block);
-        words += &format!(", loss {} of budget {}", number(loss.into()), number(budget));
+        words += &format!(
+            ", loss {} of budget {}",
+            number(loss.into()),
+            number(budget)
+        );
     }
     if let Some(threshold) = shown.threshold
         && let Some(margin) = opened.margin(threshold, step, block, strategy)

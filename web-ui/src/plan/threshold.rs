@@ -33,7 +33,11 @@ pub fn next_change(
         if is_fixed(step, block) {
             continue;
         }
-        let cell = Cell { record, cell, block };
+        let cell = Cell {
+            record,
+            cell,
+            block,
+        };
         let found = match direction {
             Direction::Up => cell.next_up(from),
             Direction::Down => cell.next_down(from),
@@ -56,7 +60,11 @@ pub fn saturation(record: &SearchRecord) -> Threshold {
         };
         let first = record.settings().candidates.first();
         let loss = first.and_then(|&candidate| cell.loss_of(candidate));
-        let cell = Cell { record, cell, block };
+        let cell = Cell {
+            record,
+            cell,
+            block,
+        };
         if let Some(value) = loss.map(|loss| cell.first_passing(loss)) {
             last = last.max(value);
         }

@@ -184,7 +184,11 @@ impl Workbench {
         for &idx in &cells {
             self.settings.by_hand[idx] = Some(strategy);
         }
-        let rest = if cells.len() < n_asked { "; step 0 stays full" } else { "" };
+        let rest = if cells.len() < n_asked {
+            "; step 0 stays full"
+        } else {
+            ""
+        };
         Ok(format!("{label}{rest}."))
     }
 
@@ -260,7 +264,9 @@ impl Workbench {
     fn cells_of(&self, region: Region) -> Result<Vec<usize>, Refusal> {
         let shape = self.shape();
         let cells = region.cells(shape).ok_or_else(|| {
-            Refusal(format!("{region} is outside of this plan, which has {shape}."))
+            Refusal(format!(
+                "{region} is outside of this plan, which has {shape}."
+            ))
         })?;
         Ok(cells
             .map(|(step, block)| step.0 * shape.n_blocks + block.0)

@@ -22,7 +22,10 @@ pub enum Region {
 impl Region {
     /// The cells in the order in which they run; `None` if the region leaves the grid.
     pub fn cells(self, shape: GridShape) -> Option<impl Iterator<Item = (Step, Block)>> {
-        let (steps, blocks) = (0..=shape.n_steps.checked_sub(1)?, 0..=shape.n_blocks.checked_sub(1)?);
+        let (steps, blocks) = (
+            0..=shape.n_steps.checked_sub(1)?,
+            0..=shape.n_blocks.checked_sub(1)?,
+        );
         let (steps, blocks) = match self {
             Self::Cell(step, block) => (step.0..=step.0, block.0..=block.0),
             Self::Block(block) => (steps, block.0..=block.0),
@@ -67,7 +70,11 @@ mod tests {
             n_blocks: 4,
         };
         let check = |region: Region, expected: Option<usize>, words: &str| {
-            assert_eq!(region.cells(shape).map(Iterator::count), expected, "{region}");
+            assert_eq!(
+                region.cells(shape).map(Iterator::count),
+                expected,
+                "{region}"
+            );
             assert_eq!(region.to_string(), words);
         };
         check(Region::Cell(Step(2), Block(3)), Some(1), "step 2, block 3");
@@ -76,7 +83,11 @@ mod tests {
         check(Region::Step(Step(1)), Some(4), "step 1");
         check(Region::Step(Step(3)), None, "step 3");
         let corners = [(Step(2), Block(1)), (Step(1), Block(3))];
-        check(Region::Rectangle(corners), Some(6), "steps 1 to 2, blocks 1 to 3");
+        check(
+            Region::Rectangle(corners),
+            Some(6),
+            "steps 1 to 2, blocks 1 to 3",
+        );
         check(Region::Everything, Some(12), "the whole plan");
     }
 }

@@ -9,8 +9,8 @@ use dfa_core::search::Threshold;
 use dfa_core::wire::{CheckedPlan, PlanFileError};
 use dfa_core::{CompressionPlan, PlanError};
 
-use super::shown::decided;
 use super::Workbench;
+use super::shown::decided;
 use crate::plan::opened::OpenPlan;
 use crate::words::counted;
 
@@ -84,7 +84,9 @@ impl Workbench {
 
 /// Whether a line of notes is one that this file writes.
 fn is_ours(line: &str) -> bool {
-    let edits = line.strip_suffix(BY_HAND).and_then(|text| text.split_once(' '));
+    let edits = line
+        .strip_suffix(BY_HAND)
+        .and_then(|text| text.split_once(' '));
     let is_count = edits.is_some_and(|(count, noun)| {
         count.parse::<usize>().is_ok() && (noun == "cell" || noun == "cells")
     });

@@ -113,7 +113,8 @@ impl Workbench {
         };
         let fixed = self.settings.by_hand.iter().zip(&self.settings.locked);
         let cells = base.cells().zip(fixed);
-        let cells = cells.map(|((.., base), (&by_hand, &locked))| by_hand.or(locked).unwrap_or(base));
+        let cells =
+            cells.map(|((.., base), (&by_hand, &locked))| by_hand.or(locked).unwrap_or(base));
         let plan = CompressionPlan::new(base.shape(), window, cells.collect());
         // Whatever breaks a rule was refused when it was set, so this is always a plan.
         (plan.unwrap_or(base), unmeasured)

@@ -125,7 +125,10 @@ fn locked_cells_stay_as_they_were() {
     let shown = bench.shown();
     assert_eq!(shown.plan.row(Step(4)), row);
     assert_eq!(shown.n_locked, 5);
-    let compressed = row.iter().filter(|&&strategy| strategy != Strategy::Full).count();
+    let compressed = row
+        .iter()
+        .filter(|&&strategy| strategy != Strategy::Full)
+        .count();
     let n_full = shown.plan.count(Strategy::Full);
     assert_eq!(n_full, examples::SHAPE.n_cells() - compressed);
     bench.toggle_lock(Region::Step(Step(4))).unwrap();
@@ -177,7 +180,9 @@ fn files_are_named_after_the_plan() {
         let mut plan = examples::foreign();
         plan.name = name.into();
         let mut bench = Workbench::open(plan).unwrap();
-        bench.set(Region::Step(Step(1)), Strategy::WindowOnly).unwrap();
+        bench
+            .set(Region::Step(Step(1)), Strategy::WindowOnly)
+            .unwrap();
         assert_eq!(bench.file_name("json"), expected, "{name}");
     };
     check("plan.json", "plan-edited.json");
