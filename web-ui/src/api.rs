@@ -1,11 +1,22 @@
 //! The worker's routes, and no other place knows them. Answers are [`dfa_core::wire`]
 //! types; what goes wrong is an [`ApiError`] with the worker's own words.
+//!
+//! Paths have no slash in front, so that a worker behind a proxy may live in a folder.
+//!
+//! - [`jobs`]: submit, look, list, cancel, delete.
+//! - [`events`]: what happens in a job, while it happens.
+//! - [`plans`]: the worker's library of plans.
 
+use dfa_core::wire::ContentHash;
 use dfa_core::wire::api_error::ErrorEnvelope;
 use dfa_core::wire::service::Capabilities;
 use gloo_net::http::{Request, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+pub mod events;
+pub mod jobs;
+pub mod plans;
 
 /// Why a request has no answer.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -22,6 +33,10 @@ pub enum ApiError {
         code: String,
         /// For people.
         message: String,
+        /// The field of the request that is at fault.
+        param: Option<String>,
+        /// Every single problem, where there can be several.
+        problems: Vec<String>,
     },
     /// The answer is not what was expected: page and worker are of different versions.
     #[error("the worker's answer cannot be read ({0}); reload the page")]
@@ -33,11 +48,35 @@ impl ApiError {
     pub fn needs_key(&self) -> bool {
         matches!(self, Self::Refused { status: 401, .. })
     }
+
+    /// Whether the thing asked for is not there, or not any more.
+    pub fn is_gone(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                status: 404 | 410,
+                ..
+            }
+        )
+    }
+
+    /// The field of the request that is at fault, if the worker names one.
+    pub fn param(&self) -> Option<&str> {
+        match self {
+            Self::Refused { param, .. } => param.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// What a worker can do.
 pub async fn capabilities() -> Result<Capabilities, ApiError> {
     get("v1/capabilities").await
+}
+
+/// Where a file that a job made can be fetched.
+pub fn artifact_url(hash: ContentHash) -> String {
+    format!("v1/artifacts/{hash}")
 }
 
 /// Exchanges a key for a cookie that the browser keeps.
@@ -80,18 +119,27 @@ async fn checked(response: Response) -> Result<Response, ApiError> {
     }
     let status = response.status();
     let text = response.text().await.unwrap_or_default();
-    let (code, message) = match serde_json::from_str::<ErrorEnvelope>(&text) {
-        Ok(envelope) => (envelope.error.code, envelope.error.message),
-        Err(_) => (
-            String::new(),
-            format!("the worker answered with status {status}"),
-        ),
-    };
-    Err(ApiError::Refused {
-        status,
-        code,
-        message,
-    })
+    Err(refusal(status, &text))
+}
+
+fn refusal(status: u16, text: &str) -> ApiError {
+    match serde_json::from_str::<ErrorEnvelope>(text) {
+        Ok(ErrorEnvelope { error }) => ApiError::Refused {
+            status,
+            code: error.code,
+            message: error.message,
+            param: error.param,
+            problems: error.problems,
+        },
+        // Not the worker's words: something between it and the page answered.
+        Err(_) => ApiError::Refused {
+            status,
+            code: String::new(),
+            message: format!("the worker answered with status {status}"),
+            param: None,
+            problems: Vec::new(),
+        },
+    }
 }
 
 fn unreachable(error: gloo_net::Error) -> ApiError {
