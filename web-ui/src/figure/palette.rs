@@ -30,6 +30,24 @@ impl Rgb {
             mix(self.2, other.2),
         )
     }
+
+    /// The three parts as amounts of light, in [0, 1] (IEC 61966-2-1).
+    pub fn linear(self) -> [f64; 3] {
+        [self.0, self.1, self.2].map(|part| {
+            let part = f64::from(part) / 255.0;
+            if part <= 0.040_45 {
+                part / 12.92
+            } else {
+                ((part + 0.055) / 1.055).powf(2.4)
+            }
+        })
+    }
+
+    /// Relative luminance (WCAG 2.2).
+    pub fn luminance(self) -> f64 {
+        let [r, g, b] = self.linear();
+        0.2126 * r + 0.7152 * g + 0.0722 * b
+    }
 }
 
 /// Light or dark.
@@ -108,3 +126,61 @@ pub const fn balance_ends(theme: Theme) -> [Rgb; 3] {
 pub fn css_name(strategy: Strategy) -> String {
     strategy.as_str().replace('+', "-")
 }
+
+/// The contrast of two colours, 1 to 21 (WCAG 2.2); 4.5 is enough for text.
+pub fn contrast(a: Rgb, b: Rgb) -> f64 {
+    let (a, b) = (a.luminance(), b.luminance());
+    (a.max(b) + 0.05) / (a.min(b) + 0.05)
+}
+
+/// Black or white, whichever stands out more; on any colour by at least 4.5 to 1.
+pub fn readable_ink(fill: Rgb) -> Rgb {
+    let (black, white) = (Rgb(0, 0, 0), Rgb(255, 255, 255));
+    if contrast(fill, black) >= contrast(fill, white) {
+        black
+    } else {
+        white
+    }
+}
+
+/// The custom properties of one theme, one a line: `--<strategy>-fill`, `--<strategy>-ink`,
+/// `--scale-low`, `--scale-high`, `--balance-below`, `--balance-middle`, `--balance-above`.
+pub fn custom_properties(theme: Theme) -> Vec<String> {
+    let mut lines = Vec::new();
+    for strategy in Strategy::ALL {
+        let (name, tone) = (css_name(strategy), strategy_tone(strategy, theme));
+        lines.push(format!("--{name}-fill: {};", tone.fill.hex()));
+        lines.push(format!("--{name}-ink: {};", tone.ink.hex()));
+    }
+    let [low, high] = scale_ends(theme);
+    let [below, middle, above] = balance_ends(theme);
+    for (name, colour) in [
+        ("scale-low", low),
+        ("scale-high", high),
+        ("balance-below", below),
+        ("balance-middle", middle),
+        ("balance-above", above),
+    ] {
+        lines.push(format!("--{name}: {};", colour.hex()));
+    }
+    lines
+}
+
+/// The style sheet `web-ui/style/palette.css`; a test compares the two.
+pub fn style_sheet() -> String {
+    let block = |selector: &str, indent: &str, theme: Theme| {
+        let lines = custom_properties(theme).into_iter();
+        let lines: String = lines.map(|line| format!("{indent}  {line}\n")).collect();
+        format!("{indent}{selector} {{\n{lines}{indent}}}\n")
+    };
+    format!(
+        "/* Written by figure/palette.rs, which has the reasons; change that instead. */\n\n{}\n\
+         @media (prefers-color-scheme: dark) {{\n{}}}\n\n{}",
+        block(":root", "", Theme::Light),
+        block(":root:not([data-theme=\"light\"])", "  ", Theme::Dark),
+        block(":root[data-theme=\"dark\"]", "", Theme::Dark)
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,8 @@ pub struct OpenPlan {
     pub checked: CheckedPlan,
     /// What the file does not say and was assumed, one sentence each.
     pub warnings: Vec<String>,
+    /// Whether the window is a guess, because the file does not name it.
+    pub window_is_assumed: bool,
     /// Size of the layers as a person stated it, for a file that does not say.
     pub stated_layer: Option<LayerShape>,
 }
@@ -46,6 +48,7 @@ impl OpenPlan {
             origin,
             checked,
             warnings: Vec::new(),
+            window_is_assumed: false,
             stated_layer: None,
         }
     }
@@ -164,7 +167,7 @@ impl OpenPlan {
         self
     }
 
-    /// The same with another window, for a file that does not name its own.
+    /// The same with a window that a person names, for a file that does not.
     ///
     /// # Errors
     /// None in practice: a window breaks no rule of plans.
@@ -172,6 +175,7 @@ impl OpenPlan {
         let plan = &self.checked.plan;
         let cells = plan.cells().map(|(_, _, strategy)| strategy).collect();
         self.checked.plan = CompressionPlan::new(plan.shape(), window, cells)?;
+        self.window_is_assumed = false;
         Ok(self)
     }
 }

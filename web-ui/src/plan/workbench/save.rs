@@ -105,7 +105,7 @@ fn noted_threshold(line: &str) -> Option<Threshold> {
 pub(super) fn threshold_of(opened: &OpenPlan) -> Result<Option<Threshold>, PlanError> {
     let recorded = opened.recorded_threshold();
     let notes = opened.checked.notes.iter().flat_map(|notes| notes.lines());
-    let noted = notes.filter_map(noted_threshold).last();
+    let noted = notes.filter_map(noted_threshold).next_back();
     let (Some(noted), true) = (noted, opened.checked.edited_from.is_some()) else {
         return Ok(recorded);
     };
