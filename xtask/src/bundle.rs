@@ -14,8 +14,9 @@ use wasm_bindgen_cli_support::Bindgen;
 use crate::repo::{self, Failure, Repo, because};
 
 /// The page's style sheets, in the order in which they count.
-const STYLES: [&str; 6] = [
+const STYLES: [&str; 7] = [
     "tokens.css",
+    "palette.css",
     "frame.css",
     "controls.css",
     "plan.css",

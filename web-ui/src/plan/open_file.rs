@@ -151,7 +151,7 @@ fn import(
     // The first warning of an import names the window, which has just been done better.
     opened
         .warnings
-        .extend(warnings.into_iter().skip(1).map(sentence));
+        .extend(warnings.iter().skip(1).map(|warning| sentence(warning)));
     Ok(opened)
 }
 
@@ -214,7 +214,7 @@ fn window_in_words(named: Option<NamedWindow>) -> String {
 }
 
 /// A warning as a sentence.
-fn sentence(warning: String) -> String {
+fn sentence(warning: &str) -> String {
     let mut letters = warning.chars();
     let first = letters
         .next()

@@ -9,17 +9,17 @@ use dfa_core::wire::{PlanFileError, Problem};
 use super::{FileProblem, MAX_FILE_BYTES};
 use crate::words::bytes;
 
-fn problem(what: impl ToString, remedy: impl Into<String>) -> FileProblem {
+fn problem(what: &(impl ToString + ?Sized), remedy: &str) -> FileProblem {
     FileProblem {
         what: what.to_string(),
-        remedy: remedy.into(),
+        remedy: remedy.to_owned(),
     }
 }
 
 /// A file that is too long to be read.
 pub(super) fn too_large(n_bytes: usize) -> FileProblem {
     problem(
-        format!(
+        &format!(
             "the file has {}; the longest plan has {}",
             bytes(n_bytes as u64),
             bytes(MAX_FILE_BYTES as u64)
