@@ -264,3 +264,6 @@ fn nothing(shown: &Shown, layer: Layer, why: &str) -> (GridPicture, Legend) {
     };
     (painted(shown, |_, _, _| Paint::Nothing), legend)
 }
+
+#[cfg(test)]
+mod tests;
