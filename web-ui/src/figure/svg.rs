@@ -7,9 +7,13 @@ use std::fmt::Write as _;
 
 use dfa_core::Strategy;
 
-use super::palette::{Rgb, Theme, balance_ends, letter, readable_ink, scale_ends, strategy_tone};
-use crate::plan::layers::{Legend, LegendKey};
+use super::palette::{Rgb, Theme, balance_ends, readable_ink, scale_ends, strategy_tone};
+use crate::plan::layers::Legend;
 use crate::plan::picture::{CellLook, GridPicture, Paint};
+
+mod legend;
+
+use legend::LegendDrawing;
 
 /// The light theme is the one of print.
 const THEME: Theme = Theme::Light;
@@ -26,10 +30,6 @@ const TOP: f64 = 84.0;
 const RIGHT: f64 = 16.0;
 /// The narrowest drawing, so that the title has room.
 const LEAST_WIDTH: f64 = 420.0;
-/// Height of a line of the legend.
-const LINE: f64 = 20.0;
-/// Width of a letter, for deciding where the legend's entries break.
-const LETTER_WIDTH: f64 = 6.6;
 
 /// What is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +50,7 @@ pub fn svg(figure: &Figure<'_>) -> String {
     let side = side(shape.n_steps, shape.n_blocks);
     let width = (LEFT + shape.n_steps as f64 * side + RIGHT).max(LEAST_WIDTH);
     let bottom = TOP + shape.n_blocks as f64 * side;
-    let legend = LegendDrawing::of(figure.legend, width, bottom + 28.0);
+    let legend = LegendDrawing::of(figure, width, bottom + 28.0);
     let height = legend.end + 12.0;
     let mut text = String::with_capacity(160 * shape.n_cells() + 4096);
     let _ = write!(
@@ -186,126 +186,6 @@ fn colours(paint: Paint) -> (Rgb, Rgb) {
         Paint::Nothing => EMPTY,
     };
     (fill, readable_ink(fill))
-}
-
-/// The legend under the grid.
-struct LegendDrawing {
-    text: String,
-    /// Where it ends.
-    end: f64,
-}
-
-impl LegendDrawing {
-    fn of(legend: &Legend, width: f64, top: f64) -> Self {
-        let mut drawing = Self {
-            text: String::new(),
-            end: top,
-        };
-        drawing.line("font-size=\"12\" font-weight=\"600\"", INK, legend.title);
-        match &legend.key {
-            LegendKey::Strategies(entries) => drawing.strategies(entries, width),
-            LegendKey::Scale(words) => {
-                let [low, high] = words.each_ref().map(String::as_str);
-                drawing.scale(&[(0.0, low), (1.0, high)], Paint::Scale);
-            }
-            LegendKey::Balance(words) => {
-                let [below, middle, above] = words.each_ref().map(String::as_str);
-                drawing.scale(
-                    &[(-1.0, below), (0.0, middle), (1.0, above)],
-                    Paint::Balance,
-                );
-            }
-            LegendKey::Nothing => {}
-        }
-        let n_letters = ((width - 24.0) / LETTER_WIDTH) as usize;
-        for line in wrapped(&legend.note, n_letters) {
-            drawing.line("font-size=\"12\"", FAINT, &line);
-        }
-        drawing
-    }
-
-    fn line(&mut self, style: &str, ink: Rgb, words: &str) {
-        push_text(&mut self.text, [12.0, self.end], style, ink, words);
-        self.end += LINE;
-    }
-
-    fn strategies(&mut self, entries: &[usize], width: f64) {
-        let mut x = 12.0;
-        for strategy in entries
-            .iter()
-            .filter_map(|&idx| Strategy::ALL.get(idx).copied())
-        {
-            let words = strategy.paper_name();
-            let room = 32.0 + words.len() as f64 * LETTER_WIDTH;
-            if x > 12.0 && x + room > width {
-                x = 12.0;
-                self.end += LINE;
-            }
-            self.swatch(
-                x,
-                Paint::Strategy(crate::plan::layers::index_of(strategy)),
-                letter(strategy),
-            );
-            push_text(
-                &mut self.text,
-                [x + 22.0, self.end],
-                "font-size=\"12\"",
-                INK,
-                words,
-            );
-            x += room;
-        }
-        self.end += LINE;
-    }
-
-    fn scale(&mut self, marks: &[(f32, &str)], paint: fn(f32) -> Paint) {
-        for &(place, words) in marks {
-            self.swatch(12.0, paint(place), "");
-            push_text(
-                &mut self.text,
-                [34.0, self.end],
-                "font-size=\"12\"",
-                INK,
-                words,
-            );
-            self.end += LINE;
-        }
-    }
-
-    fn swatch(&mut self, x: f64, paint: Paint, letter: &str) {
-        let (fill, ink) = colours(paint);
-        let _ = writeln!(
-            self.text,
-            "<rect x=\"{x}\" y=\"{}\" width=\"16\" height=\"16\" fill=\"{}\" stroke=\"{}\" \
-             stroke-width=\"0.5\"/>",
-            self.end - 12.5,
-            fill.hex(),
-            FAINT.hex()
-        );
-        let style = "font-size=\"11\" font-weight=\"600\" text-anchor=\"middle\"";
-        push_text(
-            &mut self.text,
-            [x + 8.0, self.end - 0.5],
-            style,
-            ink,
-            letter,
-        );
-    }
-}
-
-/// Words in lines of at most `n_letters` letters.
-fn wrapped(words: &str, n_letters: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in words.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + word.chars().count() < n_letters => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 fn push_text(text: &mut String, [x, y]: [f64; 2], style: &str, ink: Rgb, words: &str) {

@@ -77,10 +77,3 @@ fn large_plans_are_drawn_without_letters() {
     assert!(text.len() < 2_000_000, "{}", text.len());
     assert_eq!(text.matches("width=\"6\"").count(), shape.n_cells());
 }
-
-#[test]
-fn notes_are_broken_into_lines() {
-    let found = wrapped("one two three four", 9);
-    assert_eq!(found, ["one two", "three", "four"]);
-    assert!(wrapped("", 9).is_empty());
-}
