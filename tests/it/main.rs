@@ -32,6 +32,9 @@ mod metrics;
 // Samplers, step by step, against diffusers.
 mod samplers;
 
+// Shaders of the page: valid, and within every device's limits.
+mod shaders;
+
 // Pictures: from latents, as PNG files, as a grid.
 mod picture;
 
