@@ -36,7 +36,7 @@ fn run(repo: &Repo, script: &str) -> Result<Ending, Failure> {
             ));
         }
     };
-    let worker = Worker::start(repo)?;
+    let worker = Worker::start(repo, &["--api-key", KEY])?;
     let mut command = repo.program(python);
     command
         .arg(repo.root.join("tests/clients").join(script))
@@ -77,15 +77,16 @@ fn succeeds(command: &mut std::process::Command) -> bool {
     repo::capture(command).is_ok_and(|captured| captured.success)
 }
 
-/// A worker with the shipped model, killed when it is dropped.
-struct Worker {
+/// A worker with the shipped model on a free port, killed when it is dropped.
+pub(crate) struct Worker {
     process: Child,
     url: String,
     data: PathBuf,
 }
 
 impl Worker {
-    fn start(repo: &Repo) -> Result<Self, Failure> {
+    /// Starts one, with more flags, and waits until it is ready.
+    pub(crate) fn start(repo: &Repo, flags: &[&str]) -> Result<Self, Failure> {
         repo::run(
             repo.cargo(&["build", "--package", "dfa-native-worker"])
                 .arg("--quiet"),
@@ -93,7 +94,8 @@ impl Worker {
         let data = std::env::temp_dir().join(format!("dfa-clients-{}", std::process::id()));
         let mut command = repo.program(repo.target_dir.join("debug/dfa"));
         command
-            .args(["serve", "--port", "0", "--json-output", "--api-key", KEY])
+            .args(["serve", "--port", "0", "--json-output"])
+            .args(flags)
             // Room for the large plans of schemathesis, which takes 413 for an acceptance.
             .args(["--payload-limit", "50000000"])
             .args(["--max-queued-jobs", "1000", "--model-id"])
@@ -121,6 +123,11 @@ impl Worker {
             return Err(Failure::new("the worker did not start"));
         }
         Ok(worker)
+    }
+
+    /// Where it answers.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 }
 

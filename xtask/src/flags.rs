@@ -22,7 +22,8 @@ const ENTRIES: &[Entry] = &[
     Entry {
         usage: "test [--strict]",
         about: &[
-            "Every test: tidy, the workspace's tests, the no_std proof, core as WebAssembly.",
+            "Every test: tidy, the workspace's tests, the no_std proof, core as WebAssembly,",
+            "other people's clients against a worker, the page in a browser.",
             "What cannot run here is skipped with words; with --strict (or CI=true) that fails.",
         ],
     },
@@ -297,6 +298,24 @@ mod tests {
         check("check --fast", Err(2));
         check("tidy up", Err(2));
         check("bench", Ok(Task::NotBuilt("bench")));
+        check("web", Ok(Task::Web(WebRequest::default())));
+        check("web --static", Err(2));
+        check("web --fast", Err(2));
+        check(
+            "web --dev --static out/page",
+            Ok(Task::Web(WebRequest {
+                dev: true,
+                static_folder: Some("out/page".into()),
+            })),
+        );
+        check(
+            "serve --dev --port 0",
+            Ok(Task::Serve {
+                dev: true,
+                extra: vec!["--port".into(), "0".into()],
+            }),
+        );
+        check("bundle", Err(2));
         check("nonsense", Err(2));
         check("golden --python", Err(2));
         check("golden --core dit", Err(2));

@@ -10,6 +10,7 @@
     reason = "a command-line program talks through these"
 )]
 
+mod browser;
 #[cfg(feature = "bundle")]
 mod bundle;
 mod check;

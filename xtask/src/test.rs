@@ -3,6 +3,7 @@
 //! Cargo's own tests are one stage of several: the others need another profile (the
 //! no_std proof) or another target (core as WebAssembly) than one `cargo test` can have.
 
+use crate::browser;
 use crate::clients;
 use crate::golden;
 use crate::repo::{self, Failure, Repo};
@@ -69,6 +70,7 @@ pub(crate) fn stages_after_tidy(stages: &mut Stages, repo: &Repo) {
     );
     wasm_stages(stages, repo);
     clients::stages(stages, repo);
+    browser::stages(stages, repo);
 }
 
 /// `cargo check` of the proof crate. Its panic handler is the proof: std brings one too,
@@ -110,15 +112,33 @@ fn wasm_stages(stages: &mut Stages, repo: &Repo) {
         )),
         Err(failure) => Err(Failure::new(failure.message.clone())),
     };
-    stages.stage("core and web-ui build for wasm32", || {
+    stages.stage("core builds for wasm32", || {
         with_wasm(&|toolchain| {
             let mut command = toolchain.cargo(repo);
             command
-                .args(["build", "--release", "-p", "dfa-core", "-p", "dfa-web-ui"])
-                .args(["--features", "dfa-core/wire"])
+                .args([
+                    "build",
+                    "--release",
+                    "-p",
+                    "dfa-core",
+                    "--features",
+                    "dfa-core/wire",
+                ])
                 .args(wasm::TARGET_FLAG)
                 // A folder of its own: another toolchain must not rebuild the main one.
                 .env("CARGO_TARGET_DIR", repo.target_dir.join("wasm"));
+            repo::run(&mut command)?;
+            Ok(Ending::Passed)
+        })
+    });
+    stages.stage("clippy of the page, for wasm32", || {
+        with_wasm(&|toolchain| {
+            let mut command = toolchain.cargo(repo);
+            command
+                .args(["clippy", "-p", "dfa-web-ui", "--profile", "web-dev"])
+                .args(wasm::TARGET_FLAG)
+                .env("CARGO_TARGET_DIR", repo.target_dir.join("wasm"))
+                .args(["--", "-D", "warnings"]);
             repo::run(&mut command)?;
             Ok(Ending::Passed)
         })
