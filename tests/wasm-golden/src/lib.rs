@@ -4,11 +4,13 @@
 //! The same code runs natively (the program beside this file) and as a WebAssembly module
 //! under Node (`run.mjs`), and both must print `tests/golden/core-digest.txt`: the page
 //! decides as the program does. A module has no printing and no strings, so it exports
-//! where the text lies in its memory. What is computed is in [`scenario`].
+//! where the text lies in its memory. What is computed is in
+//! [`scenario`] and [`recorded`].
 
 use std::sync::OnceLock;
 
 mod bits;
+mod recorded;
 mod scenario;
 
 pub use scenario::core_digest;

@@ -24,6 +24,7 @@ use dfa_core::wire::{
 use dfa_core::{Block, CompressionPlan, GridShape, Step, Strategy, Window};
 
 use crate::bits::{Bits, Generator};
+use crate::recorded::recorded_calibration;
 
 /// DiT-XL/2 at 512×512: 50 steps, 28 blocks, 1024 tokens, width 1152.
 const GRID: GridShape = GridShape {
@@ -50,6 +51,7 @@ pub fn core_digest() -> String {
     let records = searches(&mut digest, &table);
     redecisions(&mut digest, &records);
     plan_files(&mut digest, &records);
+    recorded_calibration(&mut digest);
     output_losses(&mut digest);
     image_metrics(&mut digest);
     digest.finish()
@@ -57,13 +59,13 @@ pub fn core_digest() -> String {
 
 /// The text so far, and all hashes in it.
 #[derive(Default)]
-struct Digest {
+pub(crate) struct Digest {
     text: String,
     all: Bits,
 }
 
 impl Digest {
-    fn line(&mut self, name: &str, summary: &str, bits: &Bits) {
+    pub(crate) fn line(&mut self, name: &str, summary: &str, bits: &Bits) {
         let hash = bits.hash();
         self.all.text(name);
         self.all.text(&hash.to_string());

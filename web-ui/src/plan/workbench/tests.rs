@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::plan::examples;
+use crate::plan::open_file::open_file;
 use crate::plan::opened::Origin;
+use crate::plan::share;
 use dfa_core::search::{SearchMode, redecide};
 use dfa_core::wire::{CheckedPlan, plan_hash};
 
@@ -189,4 +191,34 @@ fn files_are_named_after_the_plan() {
     check("plan-edited.json", "plan-edited.json");
     check("../../a b/c?.csv", "a-b-c-edited.json");
     check("", "plan-edited.json");
+}
+
+/// The shipped model's own calibration, as a person would open, move, edit and save it.
+#[test]
+fn a_real_calibration_survives_everything() {
+    let text = include_bytes!("../../../../tests/wasm-golden/recorded/avatars-dit.json");
+    let opened = open_file(text, "avatars-dit.json", Origin::File).unwrap();
+    let mut bench = Workbench::open(opened).unwrap();
+    assert!(!bench.shown().is_estimate && !bench.opened().stops_at_winner());
+    let slider = bench.slider().unwrap();
+    for idx in 0..=20 {
+        let value = slider.end.value() * f64::from(idx) / 20.0;
+        bench.set_threshold(delta(value)).unwrap();
+        let shown = bench.shown();
+        assert_eq!(shown.n_unmeasured, 0);
+        let record = bench.opened().record().unwrap();
+        let expected = redecide(record, delta(value), shown.plan.window()).unwrap();
+        assert_eq!(shown.plan, expected.plan);
+        reopened(&bench);
+    }
+    // From one change to the next, every δ that is named changes something.
+    bench.set_threshold(slider.recorded).unwrap();
+    for _ in 0..10 {
+        let before = bench.plan();
+        let next = bench.next_threshold(Direction::Up).unwrap();
+        bench.set_threshold(next).unwrap();
+        assert_ne!(bench.plan(), before);
+    }
+    let shared = share::to_text(&bench.plan(), bench.opened().layer_shape()).unwrap();
+    assert_eq!(*share::from_text(&shared).unwrap().plan(), bench.plan());
 }
