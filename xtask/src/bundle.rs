@@ -36,10 +36,7 @@ const FIRST_LOAD: [&str; 5] = [
 
 /// Writes the page's files to `dist`.
 pub(crate) fn run(repo: &Repo, wasm: &Path, dist: &Path, dev: bool) -> Result<(), Failure> {
-    if dist.exists() {
-        fs::remove_dir_all(dist).map_err(because("cannot empty the page's folder"))?;
-    }
-    fs::create_dir_all(dist).map_err(because("cannot make the page's folder"))?;
+    empty(dist)?;
     write_glue(wasm, dist)?;
     let note = if dev {
         "not shrunk (--dev)".into()
@@ -59,6 +56,17 @@ pub(crate) fn run(repo: &Repo, wasm: &Path, dist: &Path, dev: bool) -> Result<()
             "the first load is {total} bytes, more than {MAX_FIRST_LOAD_BYTES}: see what grew with \
              `twiggy top`, or turn features of web-ui's dependencies off"
         )));
+    }
+    Ok(())
+}
+
+/// Removes what an earlier build wrote; the README says what the folder is for.
+fn empty(dist: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(dist).map_err(because("cannot make the page's folder"))?;
+    for path in files_of(dist)? {
+        if path.file_name().is_some_and(|name| name != "README.md") {
+            fs::remove_file(&path).map_err(because("cannot empty the page's folder"))?;
+        }
     }
     Ok(())
 }
@@ -150,6 +158,9 @@ fn pack_all(dist: &Path) -> Result<usize, Failure> {
         let bytes = fs::read(&path).map_err(because("cannot read a file of the page"))?;
         let packed = packed(&bytes)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name == "README.md" {
+            continue;
+        }
         println!("{:>10} {:>10}  {name}", bytes.len(), packed.len());
         if FIRST_LOAD.contains(&name.as_ref()) {
             first_load += packed.len();
