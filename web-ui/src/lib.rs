@@ -6,6 +6,8 @@
 //! - [`link`]: what the address of the page says after its `#`.
 //! - [`plan`]: an open plan, what is shown of it, and how it is changed.
 //! - [`figure`]: a plan as a picture or a table for a paper.
+//! - [`forms`]: what is typed into a form, and whether a worker could take it.
+//! - [`job`]: a job as it goes, in words, and as a command to repeat it.
 //! - [`pixels`]: two pictures held against each other, on the GPU or without one.
 //!
 //! What draws exists only in a browser (`wasm32`): `app` is the frame, `pages` what is in
@@ -17,6 +19,8 @@
 #![forbid(unsafe_code)]
 
 pub mod figure;
+pub mod forms;
+pub mod job;
 pub mod link;
 pub mod pixels;
 pub mod plan;
