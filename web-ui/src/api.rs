@@ -74,6 +74,12 @@ pub async fn capabilities() -> Result<Capabilities, ApiError> {
     get("v1/capabilities").await
 }
 
+/// Whether the worker answers at all; needs no key.
+pub async fn ping() -> Result<(), ApiError> {
+    let sent = Request::get("ping").send().await;
+    checked(sent.map_err(unreachable)?).await.map(drop)
+}
+
 /// Where a file that a job made can be fetched.
 pub fn artifact_url(hash: ContentHash) -> String {
     format!("v1/artifacts/{hash}")

@@ -1,21 +1,19 @@
 //! The frame: menu, theme, help, what the worker is doing, and one page at a time.
 
-use std::sync::Arc;
-
 use leptos::ev;
 use leptos::prelude::*;
-use leptos::task::spawn_local;
 
-use crate::api;
 use crate::components::help::{Help, is_typing};
 use crate::components::login::Login;
 use crate::components::theme::ThemeButton;
+use crate::components::worker_badge::WorkerBadge;
 use crate::link::{Link, Page};
 use crate::pages::calibrate::CalibratePage;
 use crate::pages::generate::GeneratePage;
 use crate::pages::jobs::JobsPage;
 use crate::pages::plan::PlanPage;
-use crate::state::{Shared, Worker};
+use crate::presence::ask_worker;
+use crate::state::Shared;
 
 /// The whole page.
 #[component]
@@ -77,32 +75,6 @@ fn focus_main(event: ev::MouseEvent) {
     }
 }
 
-/// Asks the worker what it can do; [`Shared::worker`] tells everybody.
-pub fn ask_worker(shared: Shared) {
-    if is_without_worker() {
-        shared.worker.set(Worker::None);
-        return;
-    }
-    spawn_local(async move {
-        let worker = match api::capabilities().await {
-            Ok(capabilities) => Worker::Ready(Arc::new(capabilities)),
-            Err(error) if error.needs_key() => Worker::Locked,
-            Err(error) => Worker::Away(error.to_string()),
-        };
-        shared.worker.set(worker);
-    });
-}
-
-/// Whether the page was written for a plain file server.
-fn is_without_worker() -> bool {
-    let meta = document().query_selector("meta[name=dfa-worker]");
-    let content = meta
-        .ok()
-        .flatten()
-        .and_then(|meta| meta.get_attribute("content"));
-    content.as_deref() == Some("none")
-}
-
 #[component]
 fn Menu(page: Memo<Page>) -> impl IntoView {
     let entry = move |of: Page| {
@@ -116,42 +88,4 @@ fn Menu(page: Memo<Page>) -> impl IntoView {
         }
     };
     view! { <nav aria-label="Pages">{Page::ALL.map(entry).collect_view()}</nav> }
-}
-
-/// One word about the worker, always in sight.
-#[component]
-fn WorkerBadge() -> impl IntoView {
-    let shared = Shared::get();
-    let words = move || match shared.worker.get() {
-        Worker::Asked => ("asking the worker…".to_owned(), "waiting"),
-        Worker::None => (
-            "no worker: plans can be seen and changed".to_owned(),
-            "none",
-        ),
-        Worker::Away(_) => ("worker away".to_owned(), "bad"),
-        Worker::Locked => ("worker needs a key".to_owned(), "bad"),
-        Worker::Ready(capabilities) => {
-            let models: Vec<_> = capabilities
-                .models
-                .iter()
-                .map(|model| model.id.as_str())
-                .collect();
-            (format!("worker: {}", models.join(", ")), "good")
-        }
-    };
-    let title = move || match shared.worker.get() {
-        Worker::Away(why) => why,
-        _ => String::new(),
-    };
-    view! {
-        <span class="worker-badge" data-state=move || words().1 title=title>
-            {move || words().0}
-            <Show when=move || matches!(shared.worker.get(), Worker::Away(_))>
-                <button class="quiet" on:click=move |_| {
-                    shared.worker.set(Worker::Asked);
-                    ask_worker(shared);
-                }>"Try again"</button>
-            </Show>
-        </span>
-    }
 }

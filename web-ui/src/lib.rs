@@ -11,8 +11,9 @@
 //! - [`pixels`]: two pictures held against each other, on the GPU or without one.
 //!
 //! What draws exists only in a browser (`wasm32`): `app` is the frame, `pages` what is in
-//! it, `components` what they share, `state` what they know together, and `api` the only
-//! place that knows the worker's URLs.
+//! it, `components` what they share, `state` what they know together, `presence` whether
+//! the worker is there, `watching` a job that is followed, and `api` the only place that
+//! knows the worker's URLs.
 //!
 //! Everything that decides (Algorithm 1, costs, error metrics) is [`dfa_core`]'s: the very
 //! code that the worker runs.
@@ -35,4 +36,8 @@ pub mod components;
 #[cfg(target_arch = "wasm32")]
 pub mod pages;
 #[cfg(target_arch = "wasm32")]
+pub mod presence;
+#[cfg(target_arch = "wasm32")]
 pub mod state;
+#[cfg(target_arch = "wasm32")]
+pub mod watching;

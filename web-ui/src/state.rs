@@ -33,6 +33,10 @@ pub struct Shared {
     set_link: WriteSignal<Link>,
     /// The worker.
     pub worker: RwSignal<Worker>,
+    /// How often the worker was asked in vain since it last answered.
+    pub n_tries: RwSignal<usize>,
+    /// The latest look at the worker that is planned; earlier plans are dropped.
+    pub(crate) look: RwSignal<u64>,
     /// A sentence for screen readers: what just happened by itself.
     pub announcement: RwSignal<String>,
 }
@@ -45,6 +49,8 @@ impl Shared {
             link,
             set_link,
             worker: RwSignal::new(Worker::Asked),
+            n_tries: RwSignal::new(0),
+            look: RwSignal::new(0),
             announcement: RwSignal::new(String::new()),
         }
     }
@@ -65,20 +71,7 @@ impl Shared {
 
     /// Changes one setting of the address, without a step for the back button.
     pub fn set(&self, name: &str, value: Option<&str>) {
-        let link = self.link.get_untracked().with(name, value);
-        if link == self.link.get_untracked() {
-            return;
-        }
-        let history = window().history();
-        if let Ok(history) = history {
-            // A browser that refuses keeps the old address; what is shown is right anyway.
-            let _ = history.replace_state_with_url(
-                &wasm_bindgen::JsValue::NULL,
-                "",
-                Some(&link.to_string()),
-            );
-        }
-        self.set_link.set(link);
+        self.replace(&self.link.get_untracked().with(name, value));
     }
 
     /// Follows the browser's address. Only for the frame.
@@ -91,6 +84,22 @@ impl Shared {
     /// Says something to people who do not see the page.
     pub fn announce(&self, words: impl Into<String>) {
         self.announcement.set(words.into());
+    }
+
+    /// Puts another address in the place of this one, without a step for the back button.
+    pub fn replace(&self, link: &Link) {
+        if *link == self.link.get_untracked() {
+            return;
+        }
+        if let Ok(history) = window().history() {
+            // A browser that refuses keeps the old address; what is shown is right anyway.
+            let _ = history.replace_state_with_url(
+                &wasm_bindgen::JsValue::NULL,
+                "",
+                Some(&link.to_string()),
+            );
+        }
+        self.set_link.set(link.clone());
     }
 
     /// What the worker can do, if there is one that answers.

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use crate::api;
-use crate::app::ask_worker;
+use crate::presence::ask_worker;
 use crate::state::{Shared, Worker};
 
 /// Shown only while the worker is locked.

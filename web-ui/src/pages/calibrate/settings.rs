@@ -1,0 +1,236 @@
+//! What is searched for (δ, window, loss, mode) and how the run is made (steps, guidance,
+//! sampler, size).
+
+use dfa_core::branch::ResidualHalf;
+use dfa_core::search::SearchMode;
+use dfa_core::window::WindowChoice;
+use dfa_core::wire::service::Capabilities;
+use leptos::prelude::*;
+
+use super::controls::{ChoiceField, NumberField, TextField};
+use super::form_state::FormState;
+use crate::components::field::FieldGroup;
+use crate::forms::calibrate::Field;
+use crate::words::{number, percent};
+
+/// Windows that are one click away.
+const WINDOWS: [&str; 3] = ["1/16", "1/8", "1/4"];
+
+#[component]
+pub fn SearchSettings(state: FormState) -> impl IntoView {
+    let worker = state.worker();
+    let thresholds = worker.thresholds.iter();
+    let thresholds = thresholds.map(|named| (named.name.clone(), named.value.to_string()));
+    let windows = WINDOWS.map(|window| (window.to_owned(), window.to_owned()));
+    let losses = worker.losses.iter();
+    let losses = losses.map(|name| (name.clone(), loss_words(name).to_owned()));
+    let window_hint = Signal::derive(move || window_hint(state));
+    view! {
+        <section class="card" aria-labelledby="search-title">
+            <h2 id="search-title">"Search"</h2>
+            <div class="fields">
+                <div class="stack">
+                    <TextField
+                        state
+                        field=Field::Threshold
+                        label="Threshold δ"
+                        hint="A number, or the paper's D1 to D6. More compresses more."
+                        input_mode="decimal"
+                        is_required=true
+                    />
+                    <Presets state field=Field::Threshold label="The paper's thresholds" presets=thresholds.collect()/>
+                </div>
+                <div class="stack">
+                    <TextField
+                        state
+                        field=Field::Window
+                        label="Window"
+                        hint=window_hint
+                        is_required=true
+                    />
+                    <Presets state field=Field::Window label="Usual windows" presets=windows.into()/>
+                </div>
+                <ChoiceField state field=Field::Loss label="Loss" choices=losses.collect()/>
+            </div>
+            <Mode state/>
+        </section>
+    }
+}
+
+fn loss_words(name: &str) -> &'static str {
+    match name {
+        "relative" => "relative (the paper's)",
+        "relative_signed" => "relative_signed (the reference code's)",
+        _ => "",
+    }
+}
+
+fn window_hint(state: FormState) -> String {
+    let text = state.text(Field::Window);
+    let choice: Option<WindowChoice> = text.parse().ok();
+    let Some((choice, model)) = choice.zip(state.model()) else {
+        return "Keys on each side of a query: 128, a share of the tokens like 1/8, or LEFT,RIGHT."
+            .into();
+    };
+    let n_tokens = model.n_tokens as usize;
+    let window = choice.for_tokens(n_tokens);
+    format!(
+        "{} keys before and {} after each query, of {n_tokens}: {} of all pairs.",
+        window.left,
+        window.right,
+        percent(window.kept_share(n_tokens))
+    )
+}
+
+/// Buttons that fill a field in.
+#[component]
+fn Presets(
+    state: FormState,
+    field: Field,
+    label: &'static str,
+    /// What a button is called, and the text that it puts into the field.
+    presets: Vec<(String, String)>,
+) -> impl IntoView {
+    let buttons = presets.into_iter().map(|(name, text)| {
+        let own = text.clone();
+        let is_set = move || (state.text(field) == own).to_string();
+        let title = (name != text).then(|| text.clone());
+        view! {
+            <button
+                type="button"
+                title=title
+                aria-pressed=is_set
+                on:click=move |_| state.set(field, text.clone())
+            >
+                {name}
+            </button>
+        }
+    });
+    view! { <div class="presets" role="group" aria-label=label>{buttons.collect_view()}</div> }
+}
+
+/// The mode of the search, with what it is good for and what it costs.
+#[component]
+fn Mode(state: FormState) -> impl IntoView {
+    let problem = Signal::derive(move || state.problem(Field::Search));
+    let modes = SearchMode::ALL.into_iter().rev().map(move |mode| {
+        let name = mode.as_str();
+        view! {
+            <label class="inline mode">
+                <input
+                    type="radio"
+                    name="search-mode"
+                    value=name
+                    prop:checked=move || state.text(Field::Search) == name
+                    on:change=move |_| state.set(Field::Search, name.to_owned())
+                />
+                <span><strong>{name}</strong>" "{mode_words(mode)}</span>
+            </label>
+        }
+    });
+    view! {
+        <FieldGroup name=Field::Search.as_str() label="What is recorded" problem>
+            {modes.collect_view()}
+        </FieldGroup>
+    }
+}
+
+const fn mode_words(mode: SearchMode) -> &'static str {
+    match mode {
+        SearchMode::RecordAll => {
+            "measures every candidate of every cell. It takes longer, and the δ slider of the Plan page then works everywhere."
+        }
+        SearchMode::Exact => {
+            "stops at the first candidate that passes, as the paper does. It is faster; at another δ some cells are then unknown and stay full."
+        }
+    }
+}
+
+#[component]
+pub fn RunSettings(state: FormState) -> impl IntoView {
+    let worker = state.worker();
+    let most = worker.limits.max_steps;
+    let halves = ResidualHalf::ALL.map(|half| (half.as_str().into(), half.as_str().into()));
+    let halves = with_default("conditional (the worker's choice)", halves.into());
+    let size_hint = Signal::derive(move || size_hint(state));
+    view! {
+        <section class="card" aria-labelledby="run-title">
+            <h2 id="run-title">"Run"</h2>
+            <div class="fields">
+                <NumberField
+                    state
+                    field=Field::Steps
+                    label="Denoising steps"
+                    hint="A plan holds for this number of steps only. Few steps are quick to try."
+                    range=(1, Some(most))
+                    is_required=true
+                />
+                <NumberField
+                    state
+                    field=Field::GuidanceScale
+                    label="Guidance scale"
+                    hint=Signal::derive(move || guidance_hint(state).to_owned())
+                    range=(0, None)
+                    step="any"
+                    is_required=true
+                />
+                <Sampler state/>
+                <TextField
+                    state
+                    field=Field::Size
+                    label="Size"
+                    hint=size_hint
+                    placeholder="the model's own"
+                />
+                <ChoiceField
+                    state
+                    field=Field::ResidualHalf
+                    label="Residual half of WA-RS + ASC"
+                    hint="first does as the reference code; the same for DiT."
+                    choices=halves
+                />
+            </div>
+        </section>
+    }
+}
+
+#[component]
+fn Sampler(state: FormState) -> impl IntoView {
+    let worker = state.worker();
+    let own = |worker: &Capabilities| {
+        let model = state.with(|form| form.model(worker).cloned());
+        model.map_or(String::new(), |model| model.sampler)
+    };
+    let words = format!("{} (the model's)", own(&worker));
+    let names = worker.samplers.iter();
+    let choices = names.map(|name| (name.clone(), name.clone())).collect();
+    view! {
+        <ChoiceField state field=Field::Sampler label="Sampler" choices=with_default(&words, choices)/>
+    }
+}
+
+fn with_default(words: &str, choices: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut all = vec![(String::new(), words.to_owned())];
+    all.extend(choices);
+    all
+}
+
+fn guidance_hint(state: FormState) -> &'static str {
+    if state.with(|form| form.is_guided()) {
+        "Above 1: every image is computed in two branches, which ASC can share."
+    } else {
+        "1 or less turns guidance off: there is one branch, and nothing for ASC to share."
+    }
+}
+
+fn size_hint(state: FormState) -> String {
+    let Some(model) = state.model() else {
+        return String::new();
+    };
+    let most = state.worker().limits.max_side;
+    let multiple = number(model.size_multiple.into());
+    format!(
+        "WIDTHxHEIGHT, multiples of {multiple} up to {most}. Empty: {}.",
+        model.size
+    )
+}
