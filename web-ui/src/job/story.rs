@@ -29,6 +29,13 @@ pub struct JobStory {
 }
 
 impl JobStory {
+    /// What one look at a job tells.
+    pub fn of(job: JobView) -> Self {
+        let mut story = Self::default();
+        story.on_snapshot(job);
+        story
+    }
+
     /// Takes over what the worker says about the whole job.
     pub fn on_snapshot(&mut self, job: JobView) {
         self.state = Some(job.state);
@@ -205,6 +212,7 @@ mod tests {
     fn a_job_whose_worker_died_waits_again() {
         let mut story = JobStory::default();
         story.on_snapshot(calibration(JobState::Running));
+        assert_eq!(story, JobStory::of(calibration(JobState::Running)));
         story.on_event(event(1, status(JobState::Queued, 1)));
         assert!(!story.has_ended());
         let warning = || {

@@ -73,7 +73,7 @@ fn StateBadge(watched: Watched) -> impl IntoView {
 }
 
 /// The colour of a state, besides its word.
-pub(crate) const fn badge_class(state: JobState) -> &'static str {
+pub const fn badge_class(state: JobState) -> &'static str {
     match state {
         JobState::Queued | JobState::Running => "",
         JobState::Succeeded => "good",

@@ -11,6 +11,7 @@ use super::controls::{ChoiceField, NumberField, TextField};
 use super::form_state::FormState;
 use crate::components::field::FieldGroup;
 use crate::forms::calibrate::Field;
+use crate::forms::reading::{n_tokens_at, size};
 use crate::words::{number, percent};
 
 /// Windows that are one click away.
@@ -72,7 +73,11 @@ fn window_hint(state: FormState) -> String {
         return "Keys on each side of a query: 128, a share of the tokens like 1/8, or LEFT,RIGHT."
             .into();
     };
-    let n_tokens = model.n_tokens as usize;
+    let limits = state.worker().limits;
+    let n_tokens = match size(&state.text(Field::Size), &model, &limits) {
+        Ok(size) => n_tokens_at(size, &model) as usize,
+        Err(_) => model.n_tokens as usize,
+    };
     let window = choice.for_tokens(n_tokens);
     format!(
         "{} keys before and {} after each query, of {n_tokens}: {} of all pairs.",
