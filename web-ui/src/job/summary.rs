@@ -48,7 +48,7 @@ pub fn times(job: &JobView, now: Timestamp) -> String {
         let verb = if job.state.is_terminal() {
             "waited"
         } else {
-            "waits since"
+            "waiting for"
         };
         return format!("{verb} {waited}");
     };
@@ -56,7 +56,7 @@ pub fn times(job: &JobView, now: Timestamp) -> String {
     let verb = if job.state.is_terminal() {
         "ran"
     } else {
-        "runs since"
+        "running for"
     };
     let ran = seconds(ran_until.secs_since(started_at));
     let mut words = format!("waited {waited}, {verb} {ran}");
@@ -114,8 +114,8 @@ mod tests {
     fn times_are_said_by_state() {
         let now = Timestamp::from_unix_ms(5_000);
         let check = |state, expected: &str| assert_eq!(times(&calibration(state), now), expected);
-        check(JobState::Queued, "waits since 4.00 s");
-        check(JobState::Running, "waited 2.50 s, runs since 1.50 s");
+        check(JobState::Queued, "waiting for 4.00 s");
+        check(JobState::Running, "waited 2.50 s, running for 1.50 s");
         check(JobState::Succeeded, "waited 2.50 s, ran 10.0 s");
     }
 }

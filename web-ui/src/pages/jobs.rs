@@ -98,7 +98,9 @@ fn NoJobs() -> impl IntoView {
     let shared = Shared::get();
     let is_filtered = move || {
         let names = ["state", "kind", "after"];
-        shared.link.with(|link| names.iter().any(|name| link.get(name).is_some()))
+        shared
+            .link
+            .with(|link| names.iter().any(|name| link.get(name).is_some()))
     };
     move || {
         if is_filtered() {
@@ -128,7 +130,9 @@ fn Pages(listing: Listing) -> impl IntoView {
     let shared = Shared::get();
     let after = |link: crate::link::Link, id: Option<JobId>| {
         let id = id.map(|id| id.to_string());
-        link.with("after", id.as_deref()).with("job", None).to_string()
+        link.with("after", id.as_deref())
+            .with("job", None)
+            .to_string()
     };
     let is_later = Memo::new(move |_| shared.link.with(|link| link.get("after").is_some()));
     let next = Memo::new(move |_| listing.next_cursor());

@@ -25,7 +25,7 @@ pub fn Details(id: JobId, job: Memo<Option<JobView>>) -> impl IntoView {
     };
     view! {
         <details prop:open=move || is_open.get()>
-            <summary on:click=toggle>"Details and provenance"</summary>
+            <summary on:click=toggle>"Details, and how to reproduce it"</summary>
             <Show when=move || is_open.get()>
                 {move || job.get().map(|job| view! { <AllAbout job/> })}
             </Show>

@@ -107,7 +107,10 @@ impl Listing {
                 if self.apart.get_untracked() != apart {
                     self.apart.set(apart);
                 }
-                if self.page.with_untracked(|known| known.as_ref() != Some(&page)) {
+                if self
+                    .page
+                    .with_untracked(|known| known.as_ref() != Some(&page))
+                {
                     self.page.set(Some(page));
                 }
             }

@@ -34,7 +34,7 @@ pub fn JobRow(id: JobId, listing: Listing) -> impl IntoView {
     });
     let created = job.with_untracked(|job| job.as_ref().map(|job| local_time(job.created_at)));
     view! {
-        <li class="card job">
+        <li class="card job" data-job=id.to_string()>
             <div class="row">
                 {move || state.get().map(|state| view! {
                     <span class=format!("badge {}", badge_class(state))>{state.as_str()}</span>
