@@ -85,6 +85,13 @@ pub fn artifact_url(hash: ContentHash) -> String {
     format!("v1/artifacts/{hash}")
 }
 
+/// The bytes of a file of the worker, or of one that came with the page.
+pub async fn bytes(url: &str) -> Result<Vec<u8>, ApiError> {
+    let sent = Request::get(url).send().await;
+    let response = checked(sent.map_err(unreachable)?).await?;
+    response.binary().await.map_err(unreachable)
+}
+
 /// Exchanges a key for a cookie that the browser keeps.
 pub async fn login(key: &str) -> Result<(), ApiError> {
     let body = serde_json::json!({ "api_key": key });

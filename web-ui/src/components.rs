@@ -3,6 +3,7 @@
 pub mod copy;
 pub mod field;
 pub mod help;
+pub mod image_pair;
 pub mod live_grid;
 pub mod login;
 pub mod reproduce;

@@ -8,6 +8,7 @@
 //! - [`figure`]: a plan as a picture or a table for a paper.
 //! - [`forms`]: what is typed into a form, and whether a worker could take it.
 //! - [`job`]: a job as it goes, in words, and as a command to repeat it.
+//! - [`generation`]: making pictures: what is asked for, and what came of it.
 //! - [`pixels`]: two pictures held against each other, on the GPU or without one.
 //!
 //! What draws exists only in a browser (`wasm32`): `app` is the frame, `pages` what is in
@@ -22,6 +23,7 @@
 pub mod figure;
 pub mod forms;
 pub mod job;
+pub mod generation;
 pub mod link;
 pub mod pixels;
 pub mod plan;

@@ -7,6 +7,8 @@
 //! - [`view`]: what is shown of a pair: which mode, how near, which part.
 //! - [`palette`]: the colours of a map.
 //! - [`cpu`]: maps and numbers without a GPU; the numbers are always these.
+//! - `pace`: time in a browser.
+//! - `decode`: pictures out of files.
 //! - `gpu`: maps and zoom by WGSL shaders, in browsers that have WebGPU.
 //!
 //! The shaders give the maps of [`cpu`] within [`TOLERANCE`]; they are used only after
@@ -18,7 +20,11 @@ pub mod picture;
 pub mod view;
 
 #[cfg(target_arch = "wasm32")]
+pub mod decode;
+#[cfg(target_arch = "wasm32")]
 pub mod gpu;
+#[cfg(target_arch = "wasm32")]
+pub mod pace;
 
 pub use picture::{PairError, Picture, PicturePair};
 

@@ -13,7 +13,7 @@ use crate::metric::image::{Image, ImageError};
 
 pub mod rows;
 
-pub use rows::SsimRows;
+pub use rows::{SsimRows, gaussian};
 
 /// Pixels on each side of the Gaussian window.
 pub const WINDOW_SIDE: usize = 11;

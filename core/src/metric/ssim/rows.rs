@@ -250,7 +250,7 @@ fn mirrored(padded: usize, n: usize) -> usize {
 }
 
 /// The window's weights along one side, which add up to 1.
-fn gaussian() -> [f64; WINDOW_SIDE] {
+pub fn gaussian() -> [f64; WINDOW_SIDE] {
     let mut weights = [0.0; WINDOW_SIDE];
     for (idx, weight) in weights.iter_mut().enumerate() {
         let distance = idx.abs_diff(RADIUS) as f64;

@@ -1,0 +1,373 @@
+//! The form: it draws itself from what the worker says it can do.
+
+use dfa_core::wire::job::PlanView;
+use dfa_core::wire::service::{Capabilities, ModelView};
+use leptos::ev::SubmitEvent;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use super::run::RunState;
+use crate::api;
+use crate::api::ApiError;
+use crate::generation::form::{Field, FormProblem, GenerateForm, Wish};
+use crate::link::{Link, Page};
+use crate::state::{Shared, Worker};
+use crate::words;
+
+/// What the form's parts share. A copy is the same.
+#[derive(Clone, Copy)]
+struct Filling {
+    form: RwSignal<GenerateForm>,
+    problems: RwSignal<Vec<FormProblem>>,
+    /// What the worker said about the whole.
+    refusal: RwSignal<String>,
+    plans: RwSignal<Vec<PlanView>>,
+    /// The name of the wish at work: the same wish is never sent as two jobs.
+    key: StoredValue<Option<String>>,
+    is_sending: RwSignal<bool>,
+}
+
+/// The form, or why there is none.
+#[component]
+pub(super) fn FormCard(run: RunState) -> impl IntoView {
+    let shared = Shared::get();
+    let filling = Filling {
+        form: RwSignal::new(GenerateForm::default()),
+        problems: RwSignal::new(Vec::new()),
+        refusal: RwSignal::new(String::new()),
+        plans: RwSignal::new(Vec::new()),
+        key: StoredValue::new(None),
+        is_sending: RwSignal::new(false),
+    };
+    Effect::new(move |_| fill(shared, filling));
+    // A page that is loaded again shows what was asked for.
+    let asked = Memo::new(move |_| {
+        run.job
+            .with(|job| job.as_ref().and_then(|job| GenerateForm::of(&job.request)))
+    });
+    Effect::new(move |_| {
+        if let Some(asked) = asked.get() {
+            filling.form.set(asked);
+        }
+    });
+    move || {
+        match shared.worker.get() {
+        Worker::Ready(capabilities) => {
+            view! { <Form filling capabilities=(*capabilities).clone()/> }.into_any()
+        }
+        Worker::None => view! {
+            <p class="note">"This page is served without a worker: the pictures are a sample. Start "
+            <code>"dfa serve"</code>" to make your own."</p>
+        }
+        .into_any(),
+        Worker::Away(why) => {
+            view! { <p class="note bad">"No new pictures: "{why}</p> }.into_any()
+        }
+        Worker::Locked => view! { <p class="note warn">"The worker needs a key first."</p> }.into_any(),
+        Worker::Asked => view! { <p class="note">"Asking the worker…"</p> }.into_any(),
+    }
+    }
+}
+
+/// Takes the worker's defaults, its plans, and the plan that the address names.
+fn fill(shared: Shared, filling: Filling) {
+    let Some(capabilities) = shared.capabilities() else {
+        return;
+    };
+    let named = shared.link.get_untracked().get("plan").map(str::to_owned);
+    filling.form.update(|form| {
+        if form.model.is_empty() {
+            form.model.clone_from(&capabilities.defaults.model);
+        }
+        if let Some(plan) = named {
+            form.plan = plan;
+        }
+    });
+    spawn_local(async move {
+        match api::plans::list(None).await {
+            Ok(list) => {
+                filling.form.try_update(|form| {
+                    if let (true, Some(newest)) = (form.plan.is_empty(), list.plans.first()) {
+                        form.plan = newest.id.to_string();
+                    }
+                });
+                filling.plans.try_set(list.plans);
+            }
+            Err(error) => {
+                filling.refusal.try_set(error.to_string());
+            }
+        }
+    });
+}
+
+#[component]
+fn Form(filling: Filling, capabilities: Capabilities) -> impl IntoView {
+    let shared = Shared::get();
+    let limits = capabilities.limits;
+    let submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        filling.refusal.set(String::new());
+        match filling.form.get_untracked().request(&limits) {
+            Ok(request) => {
+                filling.problems.set(Vec::new());
+                spawn_local(send(request, filling, shared));
+            }
+            Err(problems) => filling.problems.set(problems),
+        }
+    };
+    // Whatever is typed makes it another wish.
+    Effect::new(move |_| {
+        filling.form.track();
+        filling.key.set_value(None);
+    });
+    let models = StoredValue::new(capabilities.models.clone());
+    let model = move || {
+        let id = filling.form.with(|form| form.model.clone());
+        models.with_value(|all| all.iter().find(|model| model.id == id).cloned())
+    };
+    let compares = move || filling.form.with(|form| form.wish == Wish::Compare);
+    let max_images = limits.max_images;
+    view! {
+        <form class="card stack generate-form" aria-label="Make pictures" on:submit=submit novalidate>
+            <WishChoice filling/>
+            <ModelChoice filling models=capabilities.models/>
+            <PlanChoice filling/>
+            <LabelsField filling model=Signal::derive(model)/>
+            <div class="row">
+                <TextField filling field=Field::Seed title="Seed" hint="the same for both"
+                    get=|form| form.seed.clone() set=|form, text| form.seed = text/>
+                <TextField filling field=Field::Images title="Pictures" hint=format!("at most {max_images}")
+                    get=|form| form.n_images.clone() set=|form, text| form.n_images = text/>
+                <TextField filling field=Field::Steps title="Steps" hint="empty: the plan's"
+                    get=|form| form.steps.clone() set=|form, text| form.steps = text/>
+                <TextField filling field=Field::Guidance title="Guidance" hint="empty: the plan's"
+                    get=|form| form.guidance_scale.clone() set=|form, text| form.guidance_scale = text/>
+            </div>
+            <p class="problem" role="alert">{move || filling.refusal.get()}</p>
+            <button class="primary" type="submit" disabled=move || filling.is_sending.get()>
+                {move || if compares() { "Make raw and compressed" } else { "Make pictures" }}
+            </button>
+        </form>
+    }
+}
+
+async fn send(request: dfa_core::wire::JobRequest, filling: Filling, shared: Shared) {
+    filling.is_sending.set(true);
+    let key = filling.key.get_value().unwrap_or_else(api::jobs::fresh_key);
+    filling.key.set_value(Some(key.clone()));
+    let answer = api::jobs::submit(&request, &key).await;
+    filling.is_sending.try_set(false);
+    match answer {
+        Ok(job) => {
+            // The next press is another wish, even if nothing was changed.
+            filling.key.try_set_value(None);
+            let link = shared.link.get_untracked();
+            let link = link
+                .with("image", None)
+                .with("job", Some(&job.id.to_string()));
+            shared.go(&link);
+        }
+        Err(error) => refuse(&error, filling),
+    }
+}
+
+/// Puts the worker's refusal where it belongs.
+fn refuse(error: &ApiError, filling: Filling) {
+    let fields = [
+        Field::Plan,
+        Field::Labels,
+        Field::Images,
+        Field::Seed,
+        Field::Steps,
+        Field::Guidance,
+    ];
+    let field = fields
+        .into_iter()
+        .find(|field| error.param() == Some(field.param()));
+    let words = error.to_string();
+    match field {
+        Some(field) => filling
+            .problems
+            .try_set(vec![FormProblem { field, words }])
+            .is_none(),
+        None => filling.refusal.try_set(words).is_none(),
+    };
+}
+
+#[component]
+fn WishChoice(filling: Filling) -> impl IntoView {
+    let choice = move |wish: Wish, title: &'static str| {
+        view! {
+            <label class="inline">
+                <input type="radio" name="wish"
+                    prop:checked=move || filling.form.with(|form| form.wish == wish)
+                    on:change=move |_| filling.form.update(|form| form.wish = wish)
+                />
+                {title}
+            </label>
+        }
+    };
+    view! {
+        <fieldset class="row plain">
+            <legend class="visually-hidden">"What is made"</legend>
+            {choice(Wish::Compare, "Raw and compressed, compared")}
+            {choice(Wish::Generate, "Pictures only")}
+        </fieldset>
+    }
+}
+
+#[component]
+fn ModelChoice(filling: Filling, models: Vec<ModelView>) -> impl IntoView {
+    let options = models.into_iter().map(|model| {
+        let id = model.id.clone();
+        let is_chosen = move || filling.form.with(|form| form.model == id);
+        view! { <option value=model.id.clone() selected=is_chosen>{format!("{} ({})", model.id, model.size)}</option> }
+    });
+    view! {
+        <label>
+            "Model"
+            <select on:change=move |event| filling.form.update(|form| form.model = event_target_value(&event))>
+                {options.collect_view()}
+            </select>
+        </label>
+    }
+}
+
+#[component]
+fn PlanChoice(filling: Filling) -> impl IntoView {
+    let option = move |value: String, words: String| {
+        let id = value.clone();
+        let is_chosen = move || filling.form.with(|form| form.plan == id);
+        view! { <option value=value selected=is_chosen>{words}</option> }
+    };
+    let options = move || {
+        let plans = filling.plans.get();
+        let chosen = filling.form.with(|form| form.plan.clone());
+        let is_known = chosen.is_empty() || plans.iter().any(|plan| plan.id.to_string() == chosen);
+        let unknown =
+            (!is_known).then(|| option(chosen.clone(), format!("plan {}", short(&chosen))));
+        let all = plans
+            .into_iter()
+            .map(|plan| option(plan.id.to_string(), plan_words(&plan)));
+        let none = filling.form.with(|form| form.wish == Wish::Generate);
+        let none = none.then(|| option(String::new(), "no plan: without compression".into()));
+        (none, unknown, all.collect_view())
+    };
+    let is_empty =
+        move || filling.plans.with(Vec::is_empty) && filling.form.with(|form| form.plan.is_empty());
+    view! {
+        <label>
+            "Plan"
+            <select
+                on:change=move |event| filling.form.update(|form| form.plan = event_target_value(&event))
+            >{options}</select>
+        </label>
+        <Show when=is_empty>
+            <p class="hint">
+                "The worker's library has no plan yet: "
+                <a href=Link::to(Page::Calibrate).to_string()>"calibrate one"</a>
+                ", or open and save one on the page "
+                <a href=Link::to(Page::Plan).to_string()>"Plan"</a>"."
+            </p>
+        </Show>
+        <ProblemOf filling field=Field::Plan/>
+    }
+}
+
+/// A plan of the library in a few words.
+fn plan_words(plan: &PlanView) -> String {
+    let model = plan.model.as_deref().unwrap_or("unknown model");
+    let threshold = plan.threshold.map_or("by hand".into(), |delta| {
+        format!("δ {}", words::number(delta))
+    });
+    format!(
+        "{model} · {} × {} · {threshold} · {}",
+        plan.n_steps,
+        plan.n_blocks,
+        short(&plan.id.to_string())
+    )
+}
+
+fn short(hash: &str) -> String {
+    hash.chars().take(8).collect()
+}
+
+#[component]
+fn LabelsField(filling: Filling, model: Signal<Option<ModelView>>) -> impl IntoView {
+    let hint = move || match model.get() {
+        None => String::new(),
+        Some(model) => format!(
+            "{} classes, by name or number, with commas; empty: drawn from the seed",
+            model.n_classes
+        ),
+    };
+    let add = move |name: String| {
+        filling.form.update(|form| {
+            let before = form.labels.trim().trim_end_matches(',').to_owned();
+            form.labels = if before.is_empty() {
+                name
+            } else {
+                format!("{before}, {name}")
+            };
+        });
+    };
+    let names = move || {
+        let classes = model.get().map(|model| model.classes).unwrap_or_default();
+        let few = (classes.len() <= 24).then_some(classes).unwrap_or_default();
+        let chips = few.into_iter().map(move |class| {
+            let name = class.name.split(',').next().unwrap_or_default().trim().to_owned();
+            let words = name.clone();
+            view! { <button type="button" class="quiet chip" on:click=move |_| add(name.clone())>{words}</button> }
+        });
+        chips.collect_view()
+    };
+    view! {
+        <label>
+            "Classes"
+            <input type="text" autocomplete="off"
+                prop:value=move || filling.form.with(|form| form.labels.clone())
+                on:input=move |event| filling.form.update(|form| form.labels = event_target_value(&event))
+            />
+            <span class="hint">{hint}</span>
+        </label>
+        <div class="row tight" role="group" aria-label="Add a class">{names}</div>
+        <ProblemOf filling field=Field::Labels/>
+    }
+}
+
+#[component]
+fn TextField(
+    filling: Filling,
+    field: Field,
+    title: &'static str,
+    #[prop(into)] hint: String,
+    get: fn(&GenerateForm) -> String,
+    set: fn(&mut GenerateForm, String),
+) -> impl IntoView {
+    view! {
+        <div class="short-field">
+            <label>
+                {title}
+                <input type="text" inputmode="decimal" autocomplete="off"
+                    prop:value=move || filling.form.with(get)
+                    aria-invalid=move || problem_of(filling, field).is_some().to_string()
+                    on:input=move |event| filling.form.update(|form| set(form, event_target_value(&event)))
+                />
+                <span class="hint">{hint}</span>
+            </label>
+            <ProblemOf filling field/>
+        </div>
+    }
+}
+
+fn problem_of(filling: Filling, field: Field) -> Option<String> {
+    filling.problems.with(|all| {
+        let found = all.iter().find(|problem| problem.field == field);
+        found.map(|problem| problem.words.clone())
+    })
+}
+
+#[component]
+fn ProblemOf(filling: Filling, field: Field) -> impl IntoView {
+    view! { <p class="problem" role="alert">{move || problem_of(filling, field)}</p> }
+}
