@@ -60,7 +60,7 @@ pub fn ImagePair(
     #[prop(into)] reported: Signal<Option<ImageMetrics>>,
 ) -> impl IntoView {
     let shared = Shared::get();
-    let engine = Engine::new();
+    let engine = Engine::get();
     let looking = Looking {
         pair,
         view: RwSignal::new(View::of([1, 1], mode_of(shared))),

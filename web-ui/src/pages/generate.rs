@@ -12,11 +12,11 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-mod bench;
-mod form;
-mod gallery;
-mod local;
-mod run;
+pub mod bench;
+pub mod form;
+pub mod gallery;
+pub mod local;
+pub mod run;
 
 use dfa_core::wire::JobId;
 use dfa_core::wire::report::Report;

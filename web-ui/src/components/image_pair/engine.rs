@@ -42,7 +42,7 @@ pub struct Engine {
 
 impl Engine {
     /// Probes the GPU, unless that was done before.
-    pub fn new() -> Self {
+    pub fn get() -> Self {
         let known = KNOWN.with_borrow(Clone::clone);
         let engine = Self {
             found: RwSignal::new_local(known.clone().unwrap_or(Found::Probing)),

@@ -116,9 +116,10 @@ fn BlinkButtons(looking: Looking) -> impl IntoView {
             }
         },
         BLINK,
-    );
+    )
+    .ok();
     on_cleanup(move || {
-        if let Ok(timer) = timer {
+        if let Some(timer) = timer {
             timer.clear();
         }
     });

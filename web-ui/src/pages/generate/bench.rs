@@ -25,8 +25,8 @@ const N_RUNS: usize = 5;
 
 /// The button and what it found.
 #[component]
-pub(super) fn Bench() -> impl IntoView {
-    let engine = Engine::new();
+pub fn Bench() -> impl IntoView {
+    let engine = Engine::get();
     let result = RwSignal::new(String::new());
     let is_running = RwSignal::new(false);
     let run = move |_| {

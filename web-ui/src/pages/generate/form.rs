@@ -14,6 +14,9 @@ use crate::link::{Link, Page};
 use crate::state::{Shared, Worker};
 use crate::words;
 
+/// More classes than these are typed, not pressed.
+const MOST_CHIPS: usize = 24;
+
 /// What the form's parts share. A copy is the same.
 #[derive(Clone, Copy)]
 struct Filling {
@@ -29,7 +32,7 @@ struct Filling {
 
 /// The form, or why there is none.
 #[component]
-pub(super) fn FormCard(run: RunState) -> impl IntoView {
+pub fn FormCard(run: RunState) -> impl IntoView {
     let shared = Shared::get();
     let filling = Filling {
         form: RwSignal::new(GenerateForm::default()),
@@ -186,12 +189,14 @@ fn refuse(error: &ApiError, filling: Filling) {
         .find(|field| error.param() == Some(field.param()));
     let words = error.to_string();
     match field {
-        Some(field) => filling
-            .problems
-            .try_set(vec![FormProblem { field, words }])
-            .is_none(),
-        None => filling.refusal.try_set(words).is_none(),
-    };
+        Some(field) => {
+            let problem = FormProblem { field, words };
+            filling.problems.try_set(vec![problem]);
+        }
+        None => {
+            filling.refusal.try_set(words);
+        }
+    }
 }
 
 #[component]
@@ -313,7 +318,11 @@ fn LabelsField(filling: Filling, model: Signal<Option<ModelView>>) -> impl IntoV
     };
     let names = move || {
         let classes = model.get().map(|model| model.classes).unwrap_or_default();
-        let few = (classes.len() <= 24).then_some(classes).unwrap_or_default();
+        let few = if classes.len() <= MOST_CHIPS {
+            classes
+        } else {
+            Vec::new()
+        };
         let chips = few.into_iter().map(move |class| {
             let name = class.name.split(',').next().unwrap_or_default().trim().to_owned();
             let words = name.clone();

@@ -19,7 +19,7 @@ use crate::state::Shared;
 /// Pictures and numbers. Two files that were `opened` are shown instead of the pictures,
 /// as long as they are there.
 #[component]
-pub(super) fn Gallery(
+pub fn Gallery(
     images: Vec<MadeImage>,
     report: Option<Report>,
     opened: RwSignal<Option<PicturePair>>,
@@ -217,13 +217,13 @@ fn downloads(image: &MadeImage) -> impl IntoView + use<> {
         let words = format!("Download {words}");
         view! { <a class="button" href=file.url.clone() download=file.name.clone()>{words}</a> }
     };
-    match &image.files {
+    let links = match &image.files {
         ImageFiles::One(file) => vec![link(file, "the picture")],
         ImageFiles::Pair { raw, compressed } => {
             vec![link(raw, "raw"), link(compressed, "compressed")]
         }
-    }
-    .collect_view()
+    };
+    links.collect_view()
 }
 
 /// Times, costs and provenance of the comparison.

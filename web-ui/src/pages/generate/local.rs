@@ -27,7 +27,7 @@ struct Files {
 
 /// Two file fields and a place to drop two files; `opened` is told of a pair.
 #[component]
-pub(super) fn LocalPair(opened: RwSignal<Option<PicturePair>>) -> impl IntoView {
+pub fn LocalPair(opened: RwSignal<Option<PicturePair>>) -> impl IntoView {
     let files = Files {
         raw: RwSignal::new(None),
         compressed: RwSignal::new(None),

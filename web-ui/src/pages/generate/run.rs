@@ -19,13 +19,13 @@ type PreviewKey = (bool, u32);
 
 /// What is known of the job. A copy is the same.
 #[derive(Clone, Copy)]
-pub(super) struct RunState {
+pub struct RunState {
     /// The job that the address names.
-    pub(super) job_id: RwSignal<Option<JobId>>,
+    pub job_id: RwSignal<Option<JobId>>,
     /// The job as the worker last told it.
-    pub(super) job: RwSignal<Option<JobView>>,
+    pub job: RwSignal<Option<JobView>>,
     /// What it made, once it is done.
-    pub(super) result: RwSignal<Option<JobResult>>,
+    pub result: RwSignal<Option<JobResult>>,
     progress: RwSignal<Option<JobProgress>>,
     previews: RwSignal<BTreeMap<PreviewKey, PreviewEvent>>,
     warnings: RwSignal<Vec<String>>,
@@ -35,7 +35,7 @@ pub(super) struct RunState {
 }
 
 impl RunState {
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             job_id: RwSignal::new(None),
             job: RwSignal::new(None),
@@ -49,7 +49,7 @@ impl RunState {
     }
 
     /// Forgets the job before.
-    pub(super) fn begin(self, job_id: Option<JobId>) {
+    pub fn begin(self, job_id: Option<JobId>) {
         self.job_id.set(job_id);
         self.job.set(None);
         self.result.set(None);
@@ -61,7 +61,7 @@ impl RunState {
     }
 
     /// Something happened in the job.
-    pub(super) fn on_told(self, id: JobId, told: Followed, shared: Shared) {
+    pub fn on_told(self, id: JobId, told: Followed, shared: Shared) {
         if self.job_id.try_get_untracked() != Some(Some(id)) {
             return;
         }
@@ -140,7 +140,7 @@ fn ended(state: JobState) -> &'static str {
 
 /// The job at work, or why it ended without pictures.
 #[component]
-pub(super) fn RunCard(run: RunState) -> impl IntoView {
+pub fn RunCard(run: RunState) -> impl IntoView {
     let state = Memo::new(move |_| run.job.with(|job| job.as_ref().map(|job| job.state)));
     let is_shown = move || run.job_id.get().is_some() && state.get() != Some(JobState::Succeeded);
     let is_open = move || !state.get().is_some_and(JobState::is_terminal);

@@ -123,5 +123,5 @@ async fn adapter_name() -> Result<String, GpuError> {
 }
 
 fn property(of: &JsValue, name: &str) -> Option<JsValue> {
-    Reflect::get(of, &name.into()).ok()
+    Reflect::get(of, &JsValue::from_str(name)).ok()
 }
