@@ -271,8 +271,8 @@ mod tests {
             panic!("a pair");
         };
         assert_eq!(
-            (raw.image_index, compressed.image_index),
-            (Some(1), Some(1))
+            (raw.name.as_str(), compressed.name.as_str()),
+            ("raw-1", "compressed-1")
         );
         assert_eq!(images[0].title(), "Picture 1");
     }

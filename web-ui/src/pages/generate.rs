@@ -53,14 +53,18 @@ pub fn GeneratePage() -> impl IntoView {
             });
         }
     });
-    let shows_bench = move || shared.link.get().get("bench") == Some("1");
+    let bench_runs = move || {
+        let link = shared.link.get();
+        link.get("bench")
+            .and_then(|runs| runs.parse::<usize>().ok())
+    };
     view! {
         <h1>"Generate and compare"</h1>
         <div class="generate-page">
             <div class="stack generate-side">
                 <FormCard run/>
                 <LocalPair opened/>
-                <Show when=shows_bench><Bench/></Show>
+                {move || bench_runs().map(|n_runs| view! { <Bench n_runs/> })}
             </div>
             <div class="stack generate-main">
                 <RunCard run/>
