@@ -119,6 +119,11 @@ pub fn router(
         .with_state(service))
 }
 
+/// Whether this program has the page in it.
+pub fn has_page() -> bool {
+    page::is_built()
+}
+
 /// What is no route is a file of the page, or nothing.
 async fn page_or_nothing(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let message = "there is no such route; GET /openapi.json or /docs lists them";

@@ -223,8 +223,13 @@ fn announce(args: &ServeArgs, jobs: &Jobs, address: SocketAddr) {
         max_queued_jobs = args.max_queued_jobs,
         "keeps jobs"
     );
-    tracing::info!(
-        url = format!("http://{address}"),
-        "ready; /docs describes the API"
-    );
+    let url = format!("http://{address}");
+    if crate::http::has_page() {
+        tracing::info!(url, "ready: open it in a browser; /docs describes the API");
+    } else {
+        tracing::info!(
+            url,
+            "ready, without the page (`cargo xtask serve` builds it); /docs describes the API"
+        );
+    }
 }
