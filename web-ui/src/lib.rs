@@ -22,8 +22,8 @@
 
 pub mod figure;
 pub mod forms;
-pub mod job;
 pub mod generation;
+pub mod job;
 pub mod link;
 pub mod pixels;
 pub mod plan;

@@ -74,8 +74,9 @@ pub fn GeneratePage() -> impl IntoView {
                     if is_empty {
                         return view! { <Nothing run/> }.into_any();
                     }
-                    let is_sample = run.result.with(Option::is_none);
-                    view! { <Gallery images report opened is_sample/> }.into_any()
+                    let job = run.result.with(Option::is_some).then(|| run.job.get()).flatten();
+                    let request = job.map(|job| job.request);
+                    view! { <Gallery images report request opened/> }.into_any()
                 }}
             </div>
         </div>

@@ -9,6 +9,7 @@ use leptos::task::spawn_local;
 use super::run::RunState;
 use crate::api;
 use crate::api::ApiError;
+use crate::components::worker_needed::WorkerNeeded;
 use crate::generation::form::{Field, FormProblem, GenerateForm, Wish};
 use crate::link::{Link, Page};
 use crate::state::{Shared, Worker};
@@ -53,22 +54,13 @@ pub fn FormCard(run: RunState) -> impl IntoView {
             filling.form.set(asked);
         }
     });
-    move || {
-        match shared.worker.get() {
+    // The worker is asked again and again; only another answer draws another form.
+    let worker = Memo::new(move |_| shared.worker.get());
+    move || match worker.get() {
         Worker::Ready(capabilities) => {
             view! { <Form filling capabilities=(*capabilities).clone()/> }.into_any()
         }
-        Worker::None => view! {
-            <p class="note">"This page is served without a worker: the pictures are a sample. Start "
-            <code>"dfa serve"</code>" to make your own."</p>
-        }
-        .into_any(),
-        Worker::Away(why) => {
-            view! { <p class="note bad">"No new pictures: "{why}</p> }.into_any()
-        }
-        Worker::Locked => view! { <p class="note warn">"The worker needs a key first."</p> }.into_any(),
-        Worker::Asked => view! { <p class="note">"Asking the worker…"</p> }.into_any(),
-    }
+        _ => view! { <WorkerNeeded purpose="Making pictures"/> }.into_any(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What came of a job: its pictures in pairs, one of them held against its raw one, the
 //! numbers, the times, and where it all comes from.
 
+use dfa_core::wire::JobRequest;
 use dfa_core::wire::report::{ImageMetrics, Report};
 use leptos::ev;
 use leptos::prelude::*;
@@ -9,6 +10,7 @@ use leptos::task::spawn_local;
 use crate::api;
 use crate::components::help::is_typing;
 use crate::components::image_pair::ImagePair;
+use crate::components::reproduce::Reproduce;
 use crate::generation::outcome::{
     ImageFile, ImageFiles, MadeImage, decibels, provenance, savings, similarity, worst_image,
 };
@@ -16,17 +18,18 @@ use crate::pixels::PicturePair;
 use crate::pixels::decode::decode_bytes;
 use crate::state::Shared;
 
-/// Pictures and numbers. Two files that were `opened` are shown instead of the pictures,
-/// as long as they are there.
+/// Pictures and numbers of a job, or of the sample if there is no `request`. Two files
+/// that were `opened` are shown instead of the pictures, as long as they are there.
 #[component]
 pub fn Gallery(
     images: Vec<MadeImage>,
     report: Option<Report>,
+    request: Option<JobRequest>,
     opened: RwSignal<Option<PicturePair>>,
-    is_sample: bool,
 ) -> impl IntoView {
     let shared = Shared::get();
     let worst = worst_image(&images);
+    let is_sample = request.is_none();
     let images = StoredValue::new(images);
     let chosen = Memo::new(move |_| chosen_image(shared, images, worst));
     let keys = window_event_listener(ev::keydown, move |event| {
@@ -50,9 +53,14 @@ pub fn Gallery(
             <Selector images worst chosen/>
         </Show>
         <Chosen images chosen opened/>
-        {report.map(|report| view! {
-            <div class="report-parts" hidden=shows_files><ReportParts report/></div>
-        })}
+        <div class="report-parts" hidden=shows_files>
+            {report.as_ref().map(|report| view! { <Savings rows=savings(report)/> })}
+            <details class="card">
+                <summary>"Where these pictures come from"</summary>
+                {report.map(|report| view! { <Provenance report/> })}
+                {request.map(|request| view! { <Reproduce request/> })}
+            </details>
+        </div>
     }
 }
 
@@ -226,23 +234,18 @@ fn downloads(image: &MadeImage) -> impl IntoView + use<> {
     links.collect_view()
 }
 
-/// Times, costs and provenance of the comparison.
+/// Times and costs of the comparison.
 #[component]
-fn ReportParts(report: Report) -> impl IntoView {
-    let rows = savings(&report)
-        .into_iter()
-        .map(|[name, raw, compressed, gain]| {
-            view! {
-                <tr>
-                    <th scope="row">{name}</th>
-                    <td class="number">{raw}</td>
-                    <td class="number">{compressed}</td>
-                    <td>{gain}</td>
-                </tr>
-            }
-        });
-    let origin = provenance(&report).into_iter().map(|(name, value)| {
-        view! { <dt>{name}</dt><dd>{value}</dd> }
+fn Savings(rows: Vec<[String; 4]>) -> impl IntoView {
+    let rows = rows.into_iter().map(|[name, raw, compressed, gain]| {
+        view! {
+            <tr>
+                <th scope="row">{name}</th>
+                <td class="number">{raw}</td>
+                <td class="number">{compressed}</td>
+                <td>{gain}</td>
+            </tr>
+        }
     });
     view! {
         <section class="card" aria-label="What the plan saved">
@@ -261,9 +264,13 @@ fn ReportParts(report: Report) -> impl IntoView {
             </table>
             </div>
         </section>
-        <details class="card">
-            <summary>"Where these pictures come from"</summary>
-            <dl class="provenance">{origin.collect_view()}</dl>
-        </details>
     }
+}
+
+#[component]
+fn Provenance(report: Report) -> impl IntoView {
+    let origin = provenance(&report).into_iter().map(|(name, value)| {
+        view! { <dt>{name}</dt><dd>{value}</dd> }
+    });
+    view! { <dl class="provenance">{origin.collect_view()}</dl> }
 }
