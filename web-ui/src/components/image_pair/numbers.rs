@@ -39,7 +39,7 @@ pub fn Numbers(looking: Looking, reported: Signal<Option<ImageMetrics>>) -> impl
     };
     let nothing = |_: &ImageMetrics| "—".to_owned();
     view! {
-        <div class="scroll">
+        <div class="scroll" tabindex="0" role="region" aria-label="Numbers of the pair">
         <table class="pair-numbers" aria-busy=move || looking.numbers.get().is_none().to_string()>
             <caption>"Compressed against raw"</caption>
             <thead>

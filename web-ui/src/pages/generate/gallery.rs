@@ -250,7 +250,7 @@ fn Savings(rows: Vec<[String; 4]>) -> impl IntoView {
     view! {
         <section class="card" aria-label="What the plan saved">
             <h2>"What the plan saved"</h2>
-            <div class="scroll">
+            <div class="scroll" tabindex="0" role="region" aria-label="Times and costs">
             <table>
                 <thead>
                     <tr>
