@@ -4,8 +4,10 @@
 use dfa_core::wire::JobRequest;
 use dfa_core::wire::report::{ImageMetrics, Report};
 use leptos::ev;
+use leptos::html::Div;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wasm_bindgen::JsCast as _;
 
 use crate::api;
 use crate::components::help::is_typing;
@@ -133,10 +135,27 @@ fn Selector(
             </button>
         }
     });
+    let thumbs = NodeRef::<Div>::new();
+    Effect::new(move |_| {
+        chosen.track();
+        request_animation_frame(move || show_chosen(thumbs));
+    });
     view! {
-        <div class="thumbs" role="group" aria-label="Pictures of the run (N next, P previous)">
+        <div class="thumbs" node_ref=thumbs role="group" aria-label="Pictures of the run (N next, P previous)">
             {buttons.collect_view()}
         </div>
+    }
+}
+
+/// Scrolls the row of small pictures, and nothing else, so that the chosen one is seen.
+fn show_chosen(thumbs: NodeRef<Div>) {
+    let Some(Some(thumbs)) = thumbs.try_get_untracked() else {
+        return;
+    };
+    let chosen = thumbs.query_selector("[aria-pressed=true]").ok().flatten();
+    if let Some(chosen) = chosen.and_then(|it| it.dyn_into::<web_sys::HtmlElement>().ok()) {
+        let middle = chosen.offset_left() + chosen.offset_width() / 2;
+        thumbs.set_scroll_left(middle - thumbs.client_width() / 2);
     }
 }
 
