@@ -39,7 +39,7 @@ const SAMPLE: &str = "sample";
 #[component]
 pub fn GeneratePage() -> impl IntoView {
     let shared = Shared::get();
-    let run = RunState::new();
+    let run = RunState::idle();
     follow_address(shared, run);
     let opened = RwSignal::new(None::<PicturePair>);
     let sample = RwSignal::new(None::<Report>);

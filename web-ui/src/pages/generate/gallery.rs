@@ -42,7 +42,7 @@ pub fn Gallery(
             _ => return,
         };
         if is_ours && !is_typing(&event) {
-            choose_next(shared, images, chosen.get_untracked(), step);
+            choose_next(shared, images, chosen.get_untracked().as_ref(), step);
         }
     });
     on_cleanup(move || keys.remove());
@@ -88,13 +88,11 @@ fn choose(shared: Shared, index: u32) {
 fn choose_next(
     shared: Shared,
     images: StoredValue<Vec<MadeImage>>,
-    chosen: Option<MadeImage>,
+    chosen: Option<&MadeImage>,
     step: isize,
 ) {
     let next = images.with_value(|images| {
-        let place = images
-            .iter()
-            .position(|image| Some(image) == chosen.as_ref())?;
+        let place = images.iter().position(|image| Some(image) == chosen)?;
         let n = images.len() as isize;
         let next = (place as isize + step).rem_euclid(n) as usize;
         Some((images[next].index, images[next].title()))

@@ -35,7 +35,7 @@ pub struct RunState {
 }
 
 impl RunState {
-    pub fn new() -> Self {
+    pub fn idle() -> Self {
         Self {
             job_id: RwSignal::new(None),
             job: RwSignal::new(None),
@@ -98,12 +98,12 @@ impl RunState {
             JobEventData::Warning(warning) => {
                 self.warnings.update(|all| all.push(warning.message));
             }
-            JobEventData::Status(status) => self.on_status(status, shared),
+            JobEventData::Status(status) => self.on_status(&status, shared),
             JobEventData::Decision(_) => {}
         }
     }
 
-    fn on_status(self, status: StatusEvent, shared: Shared) {
+    fn on_status(self, status: &StatusEvent, shared: Shared) {
         self.job.update(|job| {
             if let Some(job) = job {
                 job.state = status.state;
