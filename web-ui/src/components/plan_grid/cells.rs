@@ -12,9 +12,9 @@ use crate::plan::layout::{Layout, Orientation};
 use crate::plan::picture::{CellLook, GridPicture, Paint};
 
 /// Shades of a scale that the style sheet has: `n0` to `n15`.
-pub(super) const N_SHADES: usize = 16;
+
 /// Shades of a two-colour scale that the style sheet has: `b0` to `b16`; `b8` is 0.
-pub(super) const N_BALANCE: usize = 17;
+
 
 /// What a cell looks like before anything is drawn.
 const BLANK: CellLook = CellLook {
