@@ -149,10 +149,7 @@ fn press(
     } else if key == "Enter" {
         open(on_open, cursor);
     } else if let Some(region) = whole_of_key(event, at, layout) {
-        cursor.set(Cursor {
-            cell: at.cell,
-            ..at.whole(region)
-        });
+        cursor.set(at.selecting(region));
     } else {
         return;
     }

@@ -18,25 +18,25 @@ use leptos::prelude::*;
 use crate::components::plan_grid::PlanGrid;
 use crate::plan::picture::GridPicture;
 
-mod address;
-mod bench;
-mod calibrate_here;
-mod cell_card;
-mod compare_card;
+pub mod address;
+pub mod bench;
+pub mod calibrate_here;
+pub mod cell_card;
+pub mod compare_card;
 pub mod desk;
-mod drop_zone;
-mod export;
-mod head;
-mod keys;
-mod legend;
-mod open_dialog;
-mod opening;
-mod pareto_card;
-mod plot;
-mod table;
-mod threshold_bar;
-mod toolbar;
-mod totals_card;
+pub mod drop_zone;
+pub mod export;
+pub mod head;
+pub mod keys;
+pub mod legend;
+pub mod open_dialog;
+pub mod opening;
+pub mod pareto_card;
+pub mod plot;
+pub mod table;
+pub mod threshold_bar;
+pub mod toolbar;
+pub mod totals_card;
 
 use calibrate_here::CalibrateHere;
 use cell_card::CellCard;
@@ -108,16 +108,9 @@ fn Workplace() -> impl IntoView {
 #[component]
 fn Grid() -> impl IntoView {
     let desk = Desk::get();
-    let empty = Arc::new(GridPicture {
-        shape: dfa_core::GridShape {
-            n_steps: 1,
-            n_blocks: 1,
-        },
-        cells: Vec::new(),
-    });
     let picture = Signal::derive(move || {
         let drawn = desk.drawn.get();
-        drawn.map_or_else(|| empty.clone(), |drawn| drawn.picture.clone())
+        drawn.map_or_else(no_picture, |drawn| drawn.picture.clone())
     });
     let label = Signal::derive(move || {
         let shape = picture.with(|picture| picture.shape);
@@ -126,6 +119,17 @@ fn Grid() -> impl IntoView {
     let words = Callback::new(move |cell| desk.words(cell));
     let on_open = Callback::new(move |_| cell_card::show());
     view! { <PlanGrid picture cursor=desk.cursor label words on_open/> }
+}
+
+/// What a grid draws where there is nothing to draw.
+fn no_picture() -> Arc<GridPicture> {
+    Arc::new(GridPicture {
+        shape: dfa_core::GridShape {
+            n_steps: 1,
+            n_blocks: 1,
+        },
+        cells: Vec::new(),
+    })
 }
 
 /// Before any plan is open.

@@ -47,6 +47,12 @@ impl Cursor {
         }
     }
 
+    /// A step, a block or everything, from the cell that has the focus.
+    #[must_use]
+    pub const fn selecting(self, region: Region) -> Self {
+        Self { region, ..self }
+    }
+
     /// Another cell; with `extends`, a rectangle from where the selection began.
     #[must_use]
     pub fn to(self, cell: (Step, Block), extends: bool) -> Self {

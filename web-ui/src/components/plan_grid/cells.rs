@@ -7,13 +7,10 @@ use leptos::prelude::document;
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{Element, HtmlElement};
 
+use crate::figure::shades::{balance_class, shade_class};
 use crate::plan::cursor::Cursor;
 use crate::plan::layout::{Layout, Orientation};
 use crate::plan::picture::{CellLook, GridPicture, Paint};
-
-/// Shades of a scale that the style sheet has: `n0` to `n15`.
-
-/// Shades of a two-colour scale that the style sheet has: `b0` to `b16`; `b8` is 0.
 
 
 /// What a cell looks like before anything is drawn.
@@ -52,9 +49,10 @@ impl Cells {
         host.set_text_content(None);
         host.set_attribute("aria-rowcount", &(n_rows + 1).to_string())?;
         host.set_attribute("aria-colcount", &(n_columns + 1).to_string())?;
-        host.append_child(&names_of_columns(layout, n_rows, n_columns)?)?;
+        let names = names_of_columns(layout, n_rows, n_columns)?;
+        host.append_child(&names)?;
         let blank = blank_row(n_columns)?;
-        let mut placed: Vec<Option<HtmlElement>> = vec![None; shape.n_cells()];
+        let mut placed = vec![None::<HtmlElement>; shape.n_cells()];
         for row in 0..n_rows {
             let element: Element = blank.clone_node_with_deep(true)?.unchecked_into();
             element.set_attribute("aria-rowindex", &(row + 2).to_string())?;
@@ -232,8 +230,8 @@ fn write_name(element: &Element, noun: &str, number: usize, every: usize) -> Res
 fn class_of(look: &CellLook) -> String {
     let mut class = match look.paint {
         Paint::Strategy(idx) => format!("cell s{idx}"),
-        Paint::Scale(share) => format!("cell n{}", shade(share, N_SHADES)),
-        Paint::Balance(share) => format!("cell b{}", shade((share + 1.0) / 2.0, N_BALANCE)),
+        Paint::Scale(share) => format!("cell {}", shade_class(share)),
+        Paint::Balance(place) => format!("cell {}", balance_class(place)),
         Paint::Nothing => "cell".into(),
     };
     let marks = [
@@ -245,10 +243,4 @@ fn class_of(look: &CellLook) -> String {
         class += mark;
     }
     class
-}
-
-/// The shade of a share in [0, 1], out of `n_shades`.
-fn shade(share: f32, n_shades: usize) -> usize {
-    let last = n_shades - 1;
-    ((share.clamp(0.0, 1.0) * last as f32).round() as usize).min(last)
 }

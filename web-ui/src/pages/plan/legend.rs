@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use super::desk::Desk;
 use crate::figure::palette::letter;
-use crate::figure::style_sheet::{N_BALANCE, N_SHADES};
+use crate::figure::shades::{N_BALANCE, N_SHADES};
 use crate::plan::layers::{Legend, LegendKey};
 use crate::words::percent;
 

@@ -10,7 +10,7 @@ use crate::plan::workbench::Slider;
 use crate::words::number;
 
 /// How many steps the slider has, and the keys `[` and `]` take.
-pub(super) const SLIDER_STEPS: f64 = 400.0;
+pub const SLIDER_STEPS: f64 = 400.0;
 
 /// The bar; for a plan without losses, a sentence.
 #[component]
@@ -124,7 +124,7 @@ fn Flips() -> impl IntoView {
 }
 
 /// Moves δ to where the next cell changes.
-pub(super) fn flip(desk: Desk, direction: Direction) {
+pub fn flip(desk: Desk, direction: Direction) {
     match desk.ask(|bench| bench.next_threshold(direction)).flatten() {
         Some(threshold) => {
             desk.set_threshold(threshold);
@@ -140,7 +140,7 @@ pub(super) fn flip(desk: Desk, direction: Direction) {
 }
 
 /// Moves δ by a share of the slider.
-pub(super) fn nudge(desk: Desk, steps: f64) {
+pub fn nudge(desk: Desk, steps: f64) {
     let wanted = desk.ask(|bench| {
         let (slider, threshold) = (bench.slider()?, bench.threshold()?);
         let step = slider.end.value() / SLIDER_STEPS;

@@ -12,7 +12,7 @@ use crate::plan::workbench::{Region, Workbench};
 use crate::words::counted;
 
 /// The id of the field that finds a cell; the key `/` goes there.
-pub(super) const FIND_ID: &str = "find-cell";
+pub const FIND_ID: &str = "find-cell";
 
 /// Layers, form, and the search for a cell.
 #[component]
@@ -111,7 +111,7 @@ fn FindCell() -> impl IntoView {
 }
 
 /// Gives the grid's cell the focus, once the grid knows which one it is.
-pub(super) fn focus_grid() {
+pub fn focus_grid() {
     request_animation_frame(|| {
         use wasm_bindgen::JsCast as _;
         let found = document().query_selector(".workplace [role=gridcell][tabindex='0']");
@@ -156,13 +156,13 @@ pub fn EditBar() -> impl IntoView {
 }
 
 /// Locks or unlocks the selection.
-pub(super) fn lock(desk: Desk) {
+pub fn lock(desk: Desk) {
     let region = desk.cursor.get_untracked().region;
     desk.change(|bench| bench.toggle_lock(region));
 }
 
 /// Sets the selection.
-pub(super) fn set(desk: Desk, strategy: Strategy) {
+pub fn set(desk: Desk, strategy: Strategy) {
     let region = desk.cursor.get_untracked().region;
     desk.change(|bench| bench.set(region, strategy));
 }

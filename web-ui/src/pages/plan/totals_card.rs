@@ -77,7 +77,7 @@ fn shown(counted: Counted) -> impl IntoView {
 }
 
 /// One entry per number that is known.
-pub(super) fn rows(totals: &Totals) -> impl IntoView + use<> {
+pub fn rows(totals: &Totals) -> impl IntoView + use<> {
     let kept = totals.kept.map(|kept| {
         let cost = kept.cost;
         let macs = totals.time.is_some().then(|| {
