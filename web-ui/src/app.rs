@@ -22,7 +22,9 @@ use crate::state::Shared;
 pub fn App() -> impl IntoView {
     let shared = Shared::new(address());
     provide_context(shared);
-    provide_context(Desk::new(shared));
+    let desk = Desk::new(shared);
+    provide_context(desk);
+    desk.guard_edits();
     provide_context(Reports::new());
     let following = window_event_listener(ev::hashchange, move |_| shared.follow(address()));
     on_cleanup(move || following.remove());

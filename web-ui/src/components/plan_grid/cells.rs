@@ -5,7 +5,7 @@
 use dfa_core::{Block, GridShape, Step};
 use leptos::prelude::document;
 use wasm_bindgen::{JsCast as _, JsValue};
-use web_sys::{Element, HtmlElement};
+use web_sys::{Element, HtmlElement, Node};
 
 use crate::figure::shades::{balance_class, shade_class};
 use crate::plan::cursor::Cursor;
@@ -22,6 +22,9 @@ const BLANK: CellLook = CellLook {
     is_locked: false,
 };
 
+/// From so many rows on, those out of sight are left out of layout and paint.
+const LONG_ROWS: usize = 64;
+
 /// The elements, and what is drawn on them.
 pub(super) struct Cells {
     pub(super) shape: GridShape,
@@ -29,6 +32,8 @@ pub(super) struct Cells {
     host: HtmlElement,
     /// Step by step, as in a picture.
     elements: Vec<HtmlElement>,
+    /// The text of each element: changing it costs less than making another.
+    letters: Vec<Node>,
     looks: Vec<CellLook>,
     is_selected: Vec<bool>,
     /// The cell that Tab reaches.
@@ -70,7 +75,11 @@ impl Cells {
             host.append_child(&element)?;
         }
         let elements: Vec<HtmlElement> = placed.into_iter().flatten().collect();
+        let letters = elements.iter().filter_map(|element| element.first_child());
+        let is_long = n_rows > LONG_ROWS;
+        host.class_list().toggle_with_force("long", is_long)?;
         Ok(Self {
+            letters: letters.collect(),
             shape,
             orientation,
             host: host.clone(),
@@ -91,13 +100,14 @@ impl Cells {
 
     /// Draws a picture: touches the cells whose look changed, and no other.
     pub(super) fn paint(&mut self, picture: &GridPicture) {
-        let cells = self.elements.iter().zip(&mut self.looks);
-        for ((element, look), new) in cells.zip(&picture.cells) {
+        let cells = self.elements.iter().zip(&self.letters);
+        let cells = cells.zip(self.looks.iter_mut().zip(&picture.cells));
+        for ((element, letter), (look, new)) in cells {
             if *look == *new {
                 continue;
             }
             if look.letter != new.letter {
-                element.set_text_content(Some(new.letter));
+                letter.set_node_value(Some(new.letter));
             }
             element.set_class_name(&class_of(new));
             *look = *new;
@@ -193,6 +203,7 @@ fn blank_row(n_columns: usize) -> Result<Element, JsValue> {
         cell.set_attribute("aria-colindex", &(column + 2).to_string())?;
         cell.set_attribute("tabindex", "-1")?;
         cell.set_attribute("aria-selected", "false")?;
+        cell.append_child(&document().create_text_node(""))?;
         row.append_child(&cell)?;
     }
     Ok(row)

@@ -59,7 +59,7 @@ fn follow_plan(desk: Desk, link: &Link) {
         (Some(id), _) => Source::Named(id.to_owned()),
         (None, Some(text)) => Source::Inline(text.to_owned()),
         (None, None) if open == Source::Nothing => Source::Named(SAMPLE.to_owned()),
-        (None, None) => return,
+        (None, None) => return restore_address(desk, &open),
     };
     if wanted == open {
         return;

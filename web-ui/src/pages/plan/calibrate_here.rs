@@ -1,4 +1,4 @@
-//! "Calibrate at this δ": asks the worker for the truth about an estimate, shows how far it
+//! What is exact at this δ, and "Calibrate at this δ", which asks the worker for the truth about an estimate, shows how far it
 //! is, and holds the measurement against the estimate when it is there.
 
 use dfa_core::wire::job::{JobPhase, JobProgress, JobState, JobView};
@@ -8,6 +8,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::desk::Desk;
+use super::threshold_bar::Exactness;
 use crate::api;
 use crate::api::events::{Followed, Following, follow};
 use crate::plan::calibrate_again::request;
@@ -35,12 +36,17 @@ pub fn CalibrateHere() -> impl IntoView {
     let can_ask = move || is_estimate() && stage.get() == Stage::Nothing;
     let has_worker = move || desk.shared.capabilities().is_some();
     view! {
-        <Show when=move || can_ask() && has_worker()>
-            <p class="row calibrate-here">
-                <button on:click=move |_| ask(desk, stage, following)>"Calibrate at this δ"</button>
-                <span class="hint">"measures on the model what is estimated here, and shows both"</span>
-            </p>
-        </Show>
+        <div class="exactness row">
+            <Exactness/>
+            <Show when=move || can_ask() && has_worker()>
+                <button
+                    title="Measures on the model what is estimated here, and shows both"
+                    on:click=move |_| ask(desk, stage, following)
+                >
+                    "Calibrate at this δ"
+                </button>
+            </Show>
+        </div>
         {move || match stage.get() {
             Stage::Nothing => ().into_any(),
             Stage::Sent => view! { <p role="status">"Sending the calibration…"</p> }.into_any(),

@@ -1,6 +1,7 @@
 //! The cell that the keyboard stands on: every measured loss against its budget, the
 //! margin, and the reason in words.
 
+use dfa_core::{Block, Step, Strategy};
 use leptos::prelude::*;
 
 use super::desk::Desk;
@@ -15,20 +16,19 @@ const ID: &str = "cell-card";
 #[component]
 pub fn CellCard() -> impl IntoView {
     let desk = Desk::get();
-    let story = Memo::new(move |_| {
-        let (step, block) = desk.cursor.get().cell;
-        let shown = desk.shown.get()?;
-        let shape = shown.plan.shape();
-        let is_inside = step.0 < shape.n_steps && block.0 < shape.n_blocks;
-        let bench = desk.bench;
-        let story = is_inside.then(|| {
-            bench.with_untracked(|bench| Some(reason(bench.as_ref()?, &shown, step, block)))
+    let story = RwSignal::new(None);
+    // The grid is drawn first; the words come in the frame after it.
+    Effect::new(move |_| {
+        desk.shown.track();
+        desk.cursor.track();
+        request_animation_frame(move || {
+            // The page may have been left meanwhile.
+            let _ = story.try_set(tell(desk));
         });
-        Some((step, block, story??, shown.plan.strategy(step, block)))
     });
     view! {
         <section class="card cell-card" id=ID tabindex="-1" aria-labelledby="cell-title">
-            {move || story.get().map(|(step, block, story, strategy)| view! {
+            {move || story.get().map(|(step, block, strategy, story)| view! {
                 <h2 id="cell-title">
                     <span class=format!("swatch s{}", index_of(strategy)) aria-hidden="true">
                         {letter(strategy)}
@@ -39,6 +39,18 @@ pub fn CellCard() -> impl IntoView {
             })}
         </section>
     }
+}
+
+/// The cell with its strategy and its story.
+fn tell(desk: Desk) -> Option<(Step, Block, Strategy, Reason)> {
+    let (step, block) = desk.cursor.get_untracked().cell;
+    let shown = desk.shown.get_untracked()?;
+    let shape = shown.plan.shape();
+    if step.0 >= shape.n_steps || block.0 >= shape.n_blocks {
+        return None;
+    }
+    let strategy = shown.plan.strategy(step, block);
+    desk.ask(|bench| (step, block, strategy, reason(bench, &shown, step, block)))
 }
 
 fn told(story: Reason) -> impl IntoView {
@@ -65,7 +77,7 @@ fn losses(story: &Reason) -> impl IntoView + use<> {
     let rows = story.candidates.iter().map(|candidate| row(candidate, budget, end));
     let margin = story.margin.map(|margin| format!(" · margin {}", percent(margin)));
     view! {
-        <table class="losses">
+        <div class="scroll"><table class="losses">
             <caption>
                 {format!("Losses against the budget {}", number(budget))}
                 {margin}
@@ -79,7 +91,7 @@ fn losses(story: &Reason) -> impl IntoView + use<> {
                 </tr>
             </thead>
             <tbody>{rows.collect_view()}</tbody>
-        </table>
+        </table></div>
     }
 }
 

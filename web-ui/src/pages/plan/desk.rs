@@ -60,6 +60,8 @@ pub struct Desk {
     pub shared: Shared,
     /// The open plan.
     pub bench: RwSignal<Option<Workbench>>,
+    /// Counts the plans that were opened, for what depends on the opened file alone.
+    pub openings: RwSignal<u32>,
     /// Where it came from.
     pub source: RwSignal<Source>,
     /// The plan that it is compared with.
@@ -106,6 +108,7 @@ impl Desk {
         Self {
             shared,
             bench,
+            openings: RwSignal::new(0),
             source: RwSignal::default(),
             other: RwSignal::new(None),
             loading: RwSignal::new(None),
@@ -132,12 +135,14 @@ impl Desk {
         let said = format!("{} is open.", opened.name);
         match Workbench::open(opened) {
             Ok(bench) => {
-                let shape = bench.shape();
-                self.cursor.update(|cursor| *cursor = cursor.within(shape));
+                // The first cell that was decided says more than step 0 does.
+                let first = (Step(usize::from(bench.shape().n_steps > 1)), Block(0));
+                self.cursor.set(Cursor::at(first));
                 self.source.set(source);
                 self.saved.set(None);
                 self.refused.set(None);
                 self.bench.set(Some(bench));
+                self.openings.update(|count| *count += 1);
                 self.say(said);
             }
             Err(error) => self.refuse(format!("{error}; the plan that was open stays open.")),
@@ -254,6 +259,22 @@ impl Desk {
         shown.n_edited > 0
             && is_other.unwrap_or(false)
             && self.saved.get_untracked() != Some(plan_hash(&shown.plan))
+    }
+
+    /// Lets the browser ask before edits are lost with the page. Only for the frame.
+    pub fn guard_edits(self) {
+        let leaving = window_event_listener(leptos::ev::beforeunload, move |event| {
+            if self.has_unsaved_edits() {
+                event.prevent_default();
+            }
+        });
+        on_cleanup(move || leaving.remove());
+    }
+
+    /// Asks something of the opened file; runs again when another one is opened.
+    pub fn of_file<T>(self, question: impl FnOnce(&OpenPlan) -> T) -> Option<T> {
+        self.openings.track();
+        self.ask(|bench| question(bench.opened()))
     }
 
     /// Asks before edits are lost. `true` if they may be, or there are none.

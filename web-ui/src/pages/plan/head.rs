@@ -5,25 +5,23 @@ use leptos::prelude::*;
 use super::desk::Desk;
 use super::export::Actions;
 use super::opening::Purpose;
-use crate::plan::opened::Origin;
-use crate::plan::workbench::Workbench;
+use crate::plan::opened::{OpenPlan, Origin};
 
 /// The head of the page.
 #[component]
 pub fn Head(choosing: RwSignal<Option<Purpose>>) -> impl IntoView {
     let desk = Desk::get();
     let name = move || {
-        let name = desk.bench.with(|bench| Some(bench.as_ref()?.opened().name.clone()));
+        let name = desk.of_file(|opened| opened.name.clone());
         name.unwrap_or_else(|| "Plan".to_owned())
     };
     view! {
         <div class="plan-head">
             <h1>{name}</h1>
-            <p class="facts">{move || desk.bench.with(|bench| bench.as_ref().map(facts))}</p>
-            <Edited/>
+            <p class="facts">{move || desk.of_file(facts)} " · " <Identity/></p>
             <div class="actions row">
                 <button class="primary" on:click=move |_| choosing.set(Some(Purpose::Desk))>"Open…"</button>
-                <Show when=move || desk.bench.with(Option::is_some)>
+                <Show when=move || desk.of_file(|_| ()).is_some()>
                     <button on:click=move |_| choosing.set(Some(Purpose::Comparison))>"Compare…"</button>
                     <Actions/>
                 </Show>
@@ -33,9 +31,8 @@ pub fn Head(choosing: RwSignal<Option<Purpose>>) -> impl IntoView {
     }
 }
 
-/// Shape, origin, window, in a line.
-fn facts(bench: &Workbench) -> String {
-    let opened = bench.opened();
+/// Shape, model, window, origin, in a line.
+fn facts(opened: &OpenPlan) -> String {
     let origin = match opened.origin {
         Origin::Sample => "sample",
         Origin::File => "file of this computer",
@@ -47,36 +44,41 @@ fn facts(bench: &Workbench) -> String {
     let window = opened.plan().window();
     let model = opened.checked.provenance.as_ref();
     let model = model.map_or(String::new(), |it| format!(" · {}", it.model_id));
-    format!(
-        "{}{model} · window {}+{} · {origin} · {}",
-        bench.shape(),
-        window.left,
-        window.right,
-        opened.hash().short()
-    )
+    let shape = opened.plan().shape();
+    format!("{shape}{model} · window {}+{} · {origin}", window.left, window.right)
 }
 
-/// Says that the plan shown is not its file's, and which plan it comes from.
+/// The hash of the plan; or, if the plan shown is not its file's, a badge that says so and
+/// names the plan that it comes from.
 #[component]
-fn Edited() -> impl IntoView {
+fn Identity() -> impl IntoView {
     let desk = Desk::get();
-    let words = move || {
-        let shown = desk.shown.get()?;
-        desk.bench.with(|bench| {
-            let opened = bench.as_ref()?.opened();
-            let parent = match opened.checked.edited_from {
-                _ if shown.plan != *opened.plan() => Some(opened.hash()),
-                parent => parent,
-            };
-            Some(format!("edited from {}", parent?.short()))
-        })
+    let hash = Memo::new(move |_| desk.of_file(|opened| opened.hash().short()));
+    let parent = move || {
+        let parent = desk.of_file(|opened| opened.checked.edited_from)?;
+        parent.map(|parent| parent.short())
     };
-    view! {
-        {move || words().map(|words| view! {
-            <span class="badge warn" title="The hash of the plan that this one comes from; it is kept in the file">
-                {words}
-            </span>
-        })}
+    let is_changed = Memo::new(move |_| {
+        let shown = desk.shown.get()?;
+        desk.ask(|bench| shown.plan != *bench.opened().plan())
+    });
+    move || {
+        let parent = match is_changed.get() {
+            Some(true) => hash.get(),
+            _ => parent(),
+        };
+        match parent {
+            Some(parent) => view! {
+                <span
+                    class="badge warn"
+                    title="The plan shown is not the one in the file. Saved, it names the plan that it comes from by this hash."
+                >
+                    {format!("edited from {parent}")}
+                </span>
+            }
+            .into_any(),
+            None => hash.get().into_any(),
+        }
     }
 }
 
@@ -84,13 +86,9 @@ fn Edited() -> impl IntoView {
 #[component]
 fn Warnings() -> impl IntoView {
     let desk = Desk::get();
-    let warnings = Memo::new(move |_| {
-        desk.bench
-            .with(|bench| bench.as_ref().map(|bench| bench.opened().warnings.clone()))
-            .unwrap_or_default()
-    });
+    let warnings = move || desk.of_file(|opened| opened.warnings.clone()).unwrap_or_default();
     view! {
-        {move || warnings.get().into_iter()
+        {move || warnings().into_iter()
             .map(|words| view! { <p class="note warn">{words}</p> })
             .collect_view()}
     }

@@ -130,7 +130,7 @@ pub fn ParetoCard() -> impl IntoView {
     let plotted = Memo::new(move |_| {
         measured.with(|measured| plot(measured, quality.get(), price.get()))
     });
-    let here = Memo::new(move |_| desk.bench.with(|bench| Some(bench.as_ref()?.opened().hash())));
+    let here = Memo::new(move |_| desk.of_file(OpenPlan::hash));
     let is_table = RwSignal::new(false);
     let open = Callback::new(move |idx: usize| open(desk, reports, idx));
     view! {

@@ -29,9 +29,15 @@ pub fn PlotView(
     here: Option<ContentHash>,
     open: Callback<usize>,
 ) -> impl IntoView {
+    let mut last = None;
     let points = plot.points.iter().map(|point| {
         let plan = &measured[point.idx];
-        dot(&plot, *point, plan, here == Some(plan.plan_hash), open)
+        let at = (x_of(&plot.x, point.x), y_of(&plot.y, point.y));
+        // A name that would lie on the one before stands above its point.
+        let collides = |(x, y): (f64, f64)| at.0 - x < 60.0 && (at.1 - y).abs() < 14.0;
+        let is_above = last.is_some_and(collides);
+        last = Some(at);
+        dot(&plot, *point, (plan, here == Some(plan.plan_hash), is_above), open)
     });
     let points = points.collect_view();
     let left_out = (plot.n_left_out > 0).then(|| {
@@ -91,8 +97,7 @@ fn marks(plot: &Plot) -> impl IntoView + use<> {
 fn dot(
     plot: &Plot,
     point: Point,
-    plan: &Measured,
-    is_here: bool,
+    (plan, is_here, is_above): (&Measured, bool, bool),
     open: Callback<usize>,
 ) -> impl IntoView + use<> {
     let (x, y) = (x_of(&plot.x, point.x), y_of(&plot.y, point.y));
@@ -110,6 +115,7 @@ fn dot(
     let is_right = x > WIDTH - 80.0;
     let anchor = if is_right { "end" } else { "start" };
     let name_x = if is_right { x - 9.0 } else { x + 9.0 };
+    let name_y = if is_above { y - 7.0 } else { y + 14.0 };
     let idx = point.idx;
     view! {
         <g
@@ -130,7 +136,7 @@ fn dot(
             <title>{words}</title>
             <circle class="reach" cx=format!("{x:.1}") cy=format!("{y:.1}") r="12"></circle>
             <circle class="mark" cx=format!("{x:.1}") cy=format!("{y:.1}") r="5"></circle>
-            <text x=format!("{name_x:.1}") y=format!("{:.1}", y + 14.0) text-anchor=anchor>
+            <text x=format!("{name_x:.1}") y=format!("{name_y:.1}") text-anchor=anchor>
                 {short(plan)}
             </text>
         </g>

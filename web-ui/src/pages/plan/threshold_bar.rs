@@ -68,7 +68,6 @@ fn Bar(slider: Slider) -> impl IntoView {
             <Named value/>
             <Flips/>
             <Reset slider value/>
-            <Exactness/>
         </div>
     }
 }
@@ -171,7 +170,7 @@ fn Reset(slider: Slider, value: Memo<f64>) -> impl IntoView {
 
 /// What is exact at this δ. Not a live region: while the slider moves it would chatter.
 #[component]
-fn Exactness() -> impl IntoView {
+pub fn Exactness() -> impl IntoView {
     let desk = Desk::get();
     let is_estimate = move || desk.shown.with(|it| it.as_ref().is_some_and(|it| it.is_estimate));
     let words = move || desk.shown.with(|it| it.as_ref()?.badge());
