@@ -6,6 +6,7 @@
 //! - [`jobs`]: submit, look, list, cancel, delete.
 //! - [`events`]: what happens in a job, while it happens.
 //! - [`plans`]: the worker's library of plans.
+//! - [`sample`]: files that are served beside the page.
 
 use dfa_core::wire::ContentHash;
 use dfa_core::wire::api_error::ErrorEnvelope;
@@ -17,6 +18,7 @@ use serde::de::DeserializeOwned;
 pub mod events;
 pub mod jobs;
 pub mod plans;
+pub mod sample;
 
 /// Why a request has no answer.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

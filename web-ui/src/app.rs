@@ -12,6 +12,8 @@ use crate::pages::calibrate::CalibratePage;
 use crate::pages::generate::GeneratePage;
 use crate::pages::jobs::JobsPage;
 use crate::pages::plan::PlanPage;
+use crate::pages::plan::desk::Desk;
+use crate::pages::plan::pareto_card::Reports;
 use crate::presence::ask_worker;
 use crate::state::Shared;
 
@@ -20,6 +22,10 @@ use crate::state::Shared;
 pub fn App() -> impl IntoView {
     let shared = Shared::new(address());
     provide_context(shared);
+    let desk = Desk::new(shared);
+    provide_context(desk);
+    desk.guard_edits();
+    provide_context(Reports::new());
     let following = window_event_listener(ev::hashchange, move |_| shared.follow(address()));
     on_cleanup(move || following.remove());
     ask_worker(shared);

@@ -9,20 +9,28 @@
 //! - [`workbench`]: the state of the page for one plan: δ, edits, locks, undo and redo.
 //! - [`threshold`]: at which δ the next cell changes.
 //! - [`picture`]: what a grid shows of each cell, whatever the layer.
+//! - [`layout`]: which way the steps run, and how large a cell is.
+//! - [`cursor`]: where the keyboard stands, and which cells are selected.
 //! - [`layers`]: strategies, losses, margins and savings as such pictures.
 //! - [`totals`]: what the whole plan keeps, costs and holds in memory.
 //! - [`reason`]: one cell in words.
+//! - [`calibrate_again`]: the calibration that tells the truth about an estimate.
 //! - [`difference`]: two plans held against each other.
+//! - [`sweep`]: reports of comparisons, and which of them tell something of a plan.
 //! - [`pareto`]: many plans, quality against cost.
 
+pub mod calibrate_again;
+pub mod cursor;
 pub mod difference;
 pub mod layers;
+pub mod layout;
 pub mod open_file;
 pub mod opened;
 pub mod pareto;
 pub mod picture;
 pub mod reason;
 pub mod share;
+pub mod sweep;
 pub mod threshold;
 pub mod totals;
 pub mod workbench;

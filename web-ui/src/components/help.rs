@@ -23,14 +23,16 @@ const KEYS: [KeysOfPage; 3] = [
             ("← ↑ → ↓", "another cell; with Shift, a rectangle"),
             (
                 "Home, End",
-                "first, last block of the step; with Ctrl, of the plan",
+                "first, last cell of the row; with Ctrl, of the plan",
             ),
+            ("Page Up, Page Down", "ten rows up, down"),
+            ("Shift+Space", "select the row; Ctrl+Space the column, Ctrl+A everything"),
             ("Enter", "the cell's losses and the reason"),
             (
                 "[ and ]",
                 "δ down, up; with Shift, to the next cell that flips",
             ),
-            ("0 to 5", "set the selected cells: F, W, T, C, X, w"),
+            ("0 to 5", "set the selected cells: F, W, A, C, B, o"),
             ("L", "lock or unlock the selected cells"),
             ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),
             ("G", "next layer over the grid"),

@@ -1,0 +1,112 @@
+//! The calibration that tells the truth about an estimate: the same model, inputs and
+//! settings as the open plan's, at another δ, with every loss recorded.
+
+use dfa_core::window::WindowChoice;
+use dfa_core::search::{SearchMode, Threshold};
+use dfa_core::wire::job_request::{CalibrateJob, Label, StrategyName};
+use dfa_core::wire::service::ModelView;
+use dfa_core::wire::{CalibrationInputs, JobRequest};
+
+use super::opened::OpenPlan;
+use super::workbench::Refusal;
+
+/// The job that calibrates `opened` again at `threshold` on one of `models`.
+///
+/// # Errors
+/// [`Refusal`] if the plan does not say how it was made, or no model fits.
+pub fn request(
+    opened: &OpenPlan,
+    threshold: Threshold,
+    models: &[ModelView],
+) -> Result<JobRequest, Refusal> {
+    let checked = &opened.checked;
+    let known = (checked.search.as_ref(), checked.fingerprint.as_ref(), checked.provenance.as_ref());
+    let (Some(search), Some(fingerprint), Some(provenance)) = known else {
+        return Err(Refusal(
+            "The file does not say how this plan was calibrated; use the page Calibrate.".into(),
+        ));
+    };
+    let model = models
+        .iter()
+        .find(|model| model.weights_sha256 == fingerprint.weights_sha256)
+        .ok_or_else(|| {
+            Refusal(format!(
+                "The worker does not serve the model of this plan ({}): start it with that \
+                 model's folder.",
+                provenance.model_id
+            ))
+        })?;
+    let CalibrationInputs::Labels(labels) = &provenance.inputs else {
+        return Err(Refusal(
+            "This plan was calibrated with prompts, which the worker does not take.".into(),
+        ));
+    };
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let settings = search.record.settings();
+    Ok(JobRequest::Calibrate(CalibrateJob {
+        model: model.id.clone(),
+        labels: labels.iter().copied().map(Label::Index).collect(),
+        n_images: Some(count(labels.len())),
+        size: None,
+        steps: Some(count(fingerprint.n_steps())),
+        sampler: Some(fingerprint.sampler),
+        guidance_scale: Some(fingerprint.guidance_scale),
+        seed: provenance.seed,
+        residual_half: Some(fingerprint.residual_half),
+        threshold,
+        window: WindowChoice::Keys(opened.plan().window()),
+        loss: search.loss,
+        candidates: Some(settings.candidates.iter().copied().map(StrategyName).collect()),
+        search: SearchMode::RecordAll,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::examples;
+    use dfa_core::wire::ContentHash;
+
+    fn model(weights: &[u8]) -> ModelView {
+        ModelView {
+            id: "avatars".into(),
+            object: "model".into(),
+            created: 0,
+            owned_by: "local".into(),
+            weights_sha256: ContentHash::of(weights),
+            n_blocks: 5,
+            n_heads: 2,
+            width: 32,
+            n_tokens: 64,
+            size: "64x64".parse().unwrap(),
+            size_multiple: 8,
+            sampler: "ddim".into(),
+            n_classes: 3,
+            classes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_same_is_asked_at_another_threshold() {
+        let opened = examples::searched(0.1, SearchMode::Exact);
+        let at = Threshold::new(0.07).unwrap();
+        let asked = request(&opened, at, &[model(b"other"), model(b"weights")]).unwrap();
+        let JobRequest::Calibrate(job) = asked else {
+            panic!("{asked:?}");
+        };
+        assert_eq!((job.threshold, job.search), (at, SearchMode::RecordAll));
+        assert_eq!((job.steps, job.n_images, job.seed), (Some(8), Some(2), 7));
+        assert_eq!(job.window, WindowChoice::Keys(examples::WINDOW));
+    }
+
+    #[test]
+    fn what_cannot_be_calibrated_says_why() {
+        let check = |opened: &OpenPlan, expected: &str| {
+            let at = Threshold::new(0.07).unwrap();
+            let refusal = request(opened, at, &[model(b"other")]).unwrap_err();
+            assert!(refusal.to_string().contains(expected), "{refusal}");
+        };
+        check(&examples::foreign(), "does not say how");
+        check(&examples::searched(0.1, SearchMode::Exact), "does not serve");
+    }
+}
