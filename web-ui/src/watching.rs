@@ -3,8 +3,9 @@
 //! Events come faster than a screen shows pictures, above all when a log is told from its
 //! beginning; they are collected and told once per picture.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use dfa_core::wire::JobId;
 use leptos::prelude::*;
@@ -15,6 +16,10 @@ use crate::api::{self, ApiError};
 use crate::job::story::JobStory;
 use crate::presence::heed;
 use crate::state::Shared;
+
+/// After so long without an event the job is asked for: nothing is told to a job that
+/// waits, though its place in the queue changes.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// How the watching goes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,7 +50,10 @@ pub fn watch(id: JobId) -> Watched {
     let story = RwSignal::new(JobStory::default());
     let connection = RwSignal::new(Connection::default());
     let waiting: Rc<RefCell<Vec<Followed>>> = Rc::default();
+    let is_silent = Rc::new(Cell::new(false));
+    ask_in_silence(shared, id, story, Rc::clone(&is_silent));
     let following = follow(id, move |followed| {
+        is_silent.set(false);
         waiting.borrow_mut().push(followed);
         if waiting.borrow().len() > 1 {
             // The next picture is asked for already.
@@ -95,12 +103,25 @@ fn tell(
         connection.set(now);
     }
     if has_just_ended {
-        fetch_outcome(shared, id, story);
+        look(shared, id, story);
     }
 }
 
-/// The last event says that a job has ended, not what it made.
-fn fetch_outcome(shared: Shared, id: JobId, story: RwSignal<JobStory>) {
+fn ask_in_silence(shared: Shared, id: JobId, story: RwSignal<JobStory>, is_silent: Rc<Cell<bool>>) {
+    let ask = move || {
+        let has_ended = story.try_with_untracked(JobStory::has_ended);
+        let is_shown = !document().hidden();
+        if is_silent.replace(true) && is_shown && has_ended == Some(false) {
+            look(shared, id, story);
+        }
+    };
+    if let Ok(asking) = set_interval_with_handle(ask, SILENCE) {
+        on_cleanup(move || asking.clear());
+    }
+}
+
+/// Asks for the whole job. The last event says that it has ended, not what it made.
+fn look(shared: Shared, id: JobId, story: RwSignal<JobStory>) {
     spawn_local(async move {
         match api::jobs::job(id).await {
             Ok(job) => drop(story.try_update(|story| story.on_snapshot(job))),

@@ -38,6 +38,10 @@ impl JobStory {
 
     /// Takes over what the worker says about the whole job.
     pub fn on_snapshot(&mut self, job: JobView) {
+        if self.has_ended() && !job.state.is_terminal() {
+            // Asked for before the end, answered after it.
+            return;
+        }
         self.state = Some(job.state);
         self.attempt = job.attempts;
         self.progress = job.progress.or(self.progress);
@@ -205,6 +209,7 @@ mod tests {
         story.on_event(event(1, status(JobState::Running, 1)));
         assert!(story.has_ended());
         story.on_event(event(2, status(JobState::Succeeded, 1)));
+        story.on_snapshot(calibration(JobState::Running));
         assert!(story.has_ended());
     }
 
