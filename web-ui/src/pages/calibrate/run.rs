@@ -12,6 +12,7 @@ use super::decided::Decided;
 use super::outcome::Outcome;
 use crate::api;
 use crate::components::reproduce::Reproduce;
+use crate::components::worker_needed::WorkerNeeded;
 use crate::forms::reading::sentence;
 use crate::job::summary::asked;
 use crate::presence::heed;
@@ -89,8 +90,9 @@ fn ConnectionNote(watched: Watched) -> impl IntoView {
         Connection::Fine => ().into_any(),
         Connection::Reconnecting => view! {
             <p class="note warn" role="status">
-                "The connection to the worker is lost; reconnecting… The job itself goes on, and nothing is missed."
+                "The connection to the worker is lost; reconnecting… The worker keeps the job: nothing is missed, and one that was stopped goes on from its last step."
             </p>
+            <WorkerNeeded purpose="Watching this calibration"/>
         }
         .into_any(),
         Connection::Lost(error) => view! {

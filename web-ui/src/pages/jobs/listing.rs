@@ -161,6 +161,7 @@ impl Listing {
                 format!("{} of more", counted(page.jobs.len(), "job"))
             }
             Some(page) => counted(page.jobs.len(), "job"),
+            None if self.shared.capabilities().is_none() => String::new(),
             None => "Asking for the jobs…".into(),
         })
     }
