@@ -1,3 +1,5 @@
+//! The form as texts, as a job and as an address.
+
 use super::*;
 use crate::forms::examples::capabilities;
 use dfa_core::search::default_candidates;
