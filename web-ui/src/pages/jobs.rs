@@ -22,7 +22,7 @@ use row::JobRow;
 /// The page.
 #[component]
 pub fn JobsPage() -> impl IntoView {
-    let listing = Listing::new();
+    let listing = Listing::watched();
     view! {
         <h1 id="jobs-title" tabindex="-1">"Jobs"</h1>
         <WorkerNeeded purpose="The list of jobs"/>

@@ -30,7 +30,9 @@ pub fn CalibrateForm(worker: Arc<Capabilities>) -> impl IntoView {
     Effect::new(move |was_sending: Option<bool>| {
         let is_sending = state.is_sending.get();
         if was_sending == Some(true) && !is_sending {
-            state.first_problem().map(focus);
+            if let Some(field) = state.first_problem() {
+                focus(field);
+            }
         }
         is_sending
     });

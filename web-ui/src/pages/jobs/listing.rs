@@ -40,7 +40,7 @@ pub struct Listing {
 
 impl Listing {
     /// Looks at once, and again and again until the component that calls this is gone.
-    pub fn new() -> Self {
+    pub fn watched() -> Self {
         let listing = Self {
             shared: Shared::get(),
             page: RwSignal::new(None),
