@@ -5,7 +5,6 @@ pub mod download;
 pub mod field;
 pub mod help;
 pub mod image_pair;
-pub mod live_grid;
 pub mod login;
 pub mod plan_grid;
 pub mod reproduce;

@@ -54,6 +54,9 @@ pub fn PlanGrid(
     let shape = Memo::new(move |_| picture.with(|picture| picture.shape));
     let layout = Memo::new(move |_| Layout::fit(shape.get(), width.get() - SCROLL_BAR_PX));
     Effect::new(move |_| {
+        // Asked before the layout, which depends on the picture too: whoever asks first for
+        // a memo that changed is told, and the same asker is not told a second time.
+        picture.track();
         let (Some(host), layout) = (host.get(), layout.get()) else {
             return;
         };
@@ -180,7 +183,9 @@ struct Mouse {
 impl Mouse {
     fn place(self, event: &ev::MouseEvent) -> Option<Place> {
         let element: web_sys::Element = event.target()?.dyn_into().ok()?;
-        let orientation = self.drawn.with_value(|cells| Some(cells.as_ref()?.orientation));
+        let orientation = self
+            .drawn
+            .with_value(|cells| Some(cells.as_ref()?.orientation));
         Place::of(&element, orientation?)
     }
 

@@ -56,8 +56,8 @@ impl Decisions {
         is_inside.then(|| (Step(next / shape.n_blocks), Block(next % shape.n_blocks)))
     }
 
-    /// The grid as far as it is known.
-    pub fn picture(&self, shape: GridShape) -> GridPicture {
+    /// The grid as far as it is known; `at_work` is the cell that is being decided.
+    pub fn picture(&self, shape: GridShape, at_work: Option<(Step, Block)>) -> GridPicture {
         let cells = shape.cells().map(|(step, block)| {
             let decision = self.at(step, block);
             CellLook {
@@ -66,6 +66,7 @@ impl Decisions {
                 is_changed: false,
                 is_edited: false,
                 is_locked: false,
+                is_at_work: at_work == Some((step, block)),
             }
         });
         GridPicture {
@@ -139,10 +140,12 @@ mod tests {
             Strategy::ShareSteps,
         ));
         assert_eq!(decisions.at_work(SHAPE), Some((Step(1), Block(1))));
-        let picture = decisions.picture(SHAPE);
+        let picture = decisions.picture(SHAPE, decisions.at_work(SHAPE));
         let letters: Vec<&str> = picture.cells.iter().map(|look| look.letter).collect();
         assert_eq!(letters, ["F", "F", "A", ""]);
         assert_eq!(picture.look(Step(1), Block(1)).paint, Paint::Nothing);
+        let at_work: Vec<bool> = picture.cells.iter().map(|look| look.is_at_work).collect();
+        assert_eq!(at_work, [false, false, false, true]);
         assert_eq!(decisions.words(Step(1), Block(1)), "not decided yet");
         decisions.push(decision(1, 1, &[], Strategy::Full));
         assert_eq!(decisions.at_work(SHAPE), None);

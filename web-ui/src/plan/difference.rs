@@ -144,6 +144,7 @@ fn look(from: Strategy, to: Strategy) -> CellLook {
         is_changed: differs,
         is_edited: false,
         is_locked: false,
+        is_at_work: false,
     }
 }
 

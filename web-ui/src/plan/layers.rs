@@ -100,6 +100,7 @@ fn painted(shown: &Shown, mut paint: impl FnMut(Step, Block, Strategy) -> Paint)
         is_changed: state.is_changed,
         is_edited: state.is_edited,
         is_locked: state.is_locked,
+        is_at_work: false,
     });
     GridPicture {
         shape: shown.plan.shape(),

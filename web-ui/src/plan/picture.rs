@@ -36,6 +36,8 @@ pub struct CellLook {
     pub is_edited: bool,
     /// Kept as it is, whatever the threshold.
     pub is_locked: bool,
+    /// Being decided right now.
+    pub is_at_work: bool,
 }
 
 /// The colour of a cell. The numbers are chosen by the style sheet, per theme.

@@ -12,7 +12,6 @@ use crate::plan::cursor::Cursor;
 use crate::plan::layout::{Layout, Orientation};
 use crate::plan::picture::{CellLook, GridPicture, Paint};
 
-
 /// What a cell looks like before anything is drawn.
 const BLANK: CellLook = CellLook {
     paint: Paint::Nothing,
@@ -20,6 +19,7 @@ const BLANK: CellLook = CellLook {
     is_changed: false,
     is_edited: false,
     is_locked: false,
+    is_at_work: false,
 };
 
 /// From so many rows on, those out of sight are left out of layout and paint.
@@ -249,6 +249,7 @@ fn class_of(look: &CellLook) -> String {
         (look.is_changed, " changed"),
         (look.is_edited, " edited"),
         (look.is_locked, " locked"),
+        (look.is_at_work, " at-work"),
     ];
     for (_, mark) in marks.into_iter().filter(|&(holds, _)| holds) {
         class += mark;

@@ -7,8 +7,9 @@ use leptos::prelude::*;
 
 use super::form_state::FormState;
 use crate::components::field::FieldGroup;
-use crate::figure::palette::{css_name, letter};
+use crate::figure::palette::letter;
 use crate::forms::calibrate::Field;
+use crate::plan::layers::index_of;
 
 #[component]
 pub fn Candidates(state: FormState) -> impl IntoView {
@@ -80,7 +81,7 @@ fn Candidate(state: FormState, strategy: Strategy) -> impl IntoView {
                         state.change(Field::Candidates, |form| form.toggle_candidate(strategy));
                     }
                 />
-                <i class="swatch" data-strategy=css_name(strategy) aria-hidden="true">{letter(strategy)}</i>
+                <i class=format!("swatch s{}", index_of(strategy)) aria-hidden="true">{letter(strategy)}</i>
                 <span>{name}</span>
             </label>
             <span class="hint">{note}</span>

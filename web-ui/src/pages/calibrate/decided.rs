@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
-use dfa_core::{GridShape, Strategy};
+use dfa_core::{Block, GridShape, Step, Strategy};
 use leptos::prelude::*;
 
-use crate::components::live_grid::LiveGrid;
-use crate::figure::palette::{css_name, letter};
+use crate::components::plan_grid::PlanGrid;
+use crate::figure::palette::letter;
 use crate::job::decisions::{Decisions, sentence};
+use crate::plan::cursor::Cursor;
+use crate::plan::layers::index_of;
 use crate::state::Shared;
 use crate::watching::Watched;
 use crate::words::{counted, number};
@@ -46,12 +48,21 @@ fn Grid(watched: Watched, shape: GridShape) -> impl IntoView {
     let of = move |read: fn(&Decisions, GridShape) -> String| {
         Memo::new(move |_| story.with(|story| read(&story.decisions, shape)))
     };
-    let picture = Memo::new(move |_| Arc::new(story.with(|story| story.decisions.picture(shape))));
-    let at_work = Memo::new(move |_| {
-        story.with(|story| {
+    let picture = Memo::new(move |_| {
+        Arc::new(story.with(|story| {
             let runs = !story.has_ended() && story.progress.is_some();
-            story.decisions.at_work(shape).filter(|_| runs)
-        })
+            let at_work = story.decisions.at_work(shape).filter(|_| runs);
+            story.decisions.picture(shape, at_work)
+        }))
+    });
+    let cursor = RwSignal::new(Cursor::at((Step(0), Block(0))));
+    let words = Callback::new(move |(step, block)| {
+        story.with_untracked(|story| story.decisions.words(step, block))
+    });
+    let chosen = Memo::new(move |_| {
+        let (step, block) = cursor.get().cell;
+        let words = story.with(|story| story.decisions.words(step, block));
+        format!("Chosen cell, {step}, {block}: {words}.")
     });
     let label = of(|decisions, shape| {
         format!(
@@ -69,16 +80,12 @@ fn Grid(watched: Watched, shape: GridShape) -> impl IntoView {
     view! {
         <section class="card decided" aria-labelledby="decided-title">
             <h2 id="decided-title">"Decisions"</h2>
-            <div class="decided-columns">
-                <div class="stack">
-                    <p class="hint">"Steps downwards, blocks to the right."</p>
-                    <LiveGrid picture at_work label/>
-                    <Legend/>
-                </div>
-                <div class="stack">
-                    <p class="last-decision">{move || last.get()}</p>
-                    <DecisionTable watched/>
-                </div>
+            <div class="stack">
+                <p class="last-decision">{move || last.get()}</p>
+                <PlanGrid picture cursor label words/>
+                <Legend/>
+                <p class="hint">{move || chosen.get()}</p>
+                <DecisionTable watched/>
             </div>
         </section>
     }
@@ -92,7 +99,7 @@ fn Legend() -> impl IntoView {
     let entries = entries.map(|strategy| {
         view! {
             <li>
-                <i class="swatch" data-strategy=css_name(strategy) aria-hidden="true">{letter(strategy)}</i>
+                <i class=format!("swatch s{}", index_of(strategy)) aria-hidden="true">{letter(strategy)}</i>
                 {strategy.paper_name()}
             </li>
         }
