@@ -180,7 +180,9 @@ struct Mouse {
 impl Mouse {
     fn place(self, event: &ev::MouseEvent) -> Option<Place> {
         let element: web_sys::Element = event.target()?.dyn_into().ok()?;
-        let orientation = self.drawn.with_value(|cells| Some(cells.as_ref()?.orientation));
+        let orientation = self
+            .drawn
+            .with_value(|cells| Some(cells.as_ref()?.orientation));
         Place::of(&element, orientation?)
     }
 

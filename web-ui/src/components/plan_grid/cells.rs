@@ -12,7 +12,6 @@ use crate::plan::cursor::Cursor;
 use crate::plan::layout::{Layout, Orientation};
 use crate::plan::picture::{CellLook, GridPicture, Paint};
 
-
 /// What a cell looks like before anything is drawn.
 const BLANK: CellLook = CellLook {
     paint: Paint::Nothing,
