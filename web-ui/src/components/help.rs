@@ -26,7 +26,10 @@ const KEYS: [KeysOfPage; 3] = [
                 "first, last cell of the row; with Ctrl, of the plan",
             ),
             ("Page Up, Page Down", "ten rows up, down"),
-            ("Shift+Space", "select the row; Ctrl+Space the column, Ctrl+A everything"),
+            (
+                "Shift+Space",
+                "select the row; Ctrl+Space the column, Ctrl+A everything",
+            ),
             ("Enter", "the cell's losses and the reason"),
             (
                 "[ and ]",

@@ -90,7 +90,11 @@ pub fn PlanPage() -> impl IntoView {
 #[component]
 fn Workplace() -> impl IntoView {
     let desk = Desk::get();
-    let is_table = Memo::new(move |_| desk.shared.link.with(|link| link.get("view") == Some("table")));
+    let is_table = Memo::new(move |_| {
+        desk.shared
+            .link
+            .with(|link| link.get("view") == Some("table"))
+    });
     view! {
         <section class="card workplace" aria-label="Plan">
             <ThresholdBar/>
@@ -138,7 +142,7 @@ fn Empty(choosing: RwSignal<Option<Purpose>>) -> impl IntoView {
     let desk = Desk::get();
     view! {
         <Show when=move || desk.loading.get().is_none()>
-            <section class="card empty" aria-label="No plan is open">
+            <section class="card nothing-open" aria-label="No plan is open">
                 <h2>"No plan is open"</h2>
                 <p>
                     "A compression plan says how each self-attention layer is computed at each \

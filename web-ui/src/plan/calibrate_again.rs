@@ -1,8 +1,8 @@
 //! The calibration that tells the truth about an estimate: the same model, inputs and
 //! settings as the open plan's, at another δ, with every loss recorded.
 
-use dfa_core::window::WindowChoice;
 use dfa_core::search::{SearchMode, Threshold};
+use dfa_core::window::WindowChoice;
 use dfa_core::wire::job_request::{CalibrateJob, Label, StrategyName};
 use dfa_core::wire::service::ModelView;
 use dfa_core::wire::{CalibrationInputs, JobRequest};
@@ -20,7 +20,11 @@ pub fn request(
     models: &[ModelView],
 ) -> Result<JobRequest, Refusal> {
     let checked = &opened.checked;
-    let known = (checked.search.as_ref(), checked.fingerprint.as_ref(), checked.provenance.as_ref());
+    let known = (
+        checked.search.as_ref(),
+        checked.fingerprint.as_ref(),
+        checked.provenance.as_ref(),
+    );
     let (Some(search), Some(fingerprint), Some(provenance)) = known else {
         return Err(Refusal(
             "The file does not say how this plan was calibrated; use the page Calibrate.".into(),
@@ -56,7 +60,14 @@ pub fn request(
         threshold,
         window: WindowChoice::Keys(opened.plan().window()),
         loss: search.loss,
-        candidates: Some(settings.candidates.iter().copied().map(StrategyName).collect()),
+        candidates: Some(
+            settings
+                .candidates
+                .iter()
+                .copied()
+                .map(StrategyName)
+                .collect(),
+        ),
         search: SearchMode::RecordAll,
     }))
 }
@@ -107,6 +118,9 @@ mod tests {
             assert!(refusal.to_string().contains(expected), "{refusal}");
         };
         check(&examples::foreign(), "does not say how");
-        check(&examples::searched(0.1, SearchMode::Exact), "does not serve");
+        check(
+            &examples::searched(0.1, SearchMode::Exact),
+            "does not serve",
+        );
     }
 }

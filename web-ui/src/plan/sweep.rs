@@ -39,7 +39,9 @@ pub fn telling<'a>(reports: &'a [Report], opened: &OpenPlan) -> Option<&'a Repor
     };
     let hash = opened.hash();
     let same_plan = reports.iter().filter(fits);
-    let same_plan = same_plan.clone().find(|report| report.plan.plan_hash == hash);
+    let same_plan = same_plan
+        .clone()
+        .find(|report| report.plan.plan_hash == hash);
     same_plan.or_else(|| reports.iter().find(fits))
 }
 

@@ -43,9 +43,12 @@ pub fn keep(desk: Desk) {
         let source = desk.source.get();
         let is_open = desk.bench.with(Option::is_some);
         if is_open && desk.loading.get().is_none() && before.as_ref() != Some(&source) {
-            let link = desk.shared.link.get_untracked();
-            follow_threshold(desk, &link, false);
-            follow_cell(desk, &link);
+            // The address is still that of the plan before a file was opened.
+            if source != Source::File {
+                let link = desk.shared.link.get_untracked();
+                follow_threshold(desk, &link, false);
+                follow_cell(desk, &link);
+            }
             return source;
         }
         before.unwrap_or_default()
@@ -93,11 +96,12 @@ fn follow_comparison(desk: Desk, link: &Link) {
     }
 }
 
-/// A δ that the address does not name is the recorded one, if it `can_reset`.
+/// A δ that the address does not name is the one at the start, if it `can_reset`.
 fn follow_threshold(desk: Desk, link: &Link, can_reset: bool) {
-    let named = link.get("delta").and_then(|text| text.parse::<Threshold>().ok());
-    let recorded = || desk.ask(|bench| bench.slider().map(|slider| slider.recorded)).flatten();
-    let wanted = named.or_else(|| if can_reset { recorded() } else { None });
+    let named = link
+        .get("delta")
+        .and_then(|text| text.parse::<Threshold>().ok());
+    let wanted = named.or_else(|| if can_reset { desk.start() } else { None });
     let is_movable = desk.ask(|bench| bench.slider().is_some());
     if let (Some(threshold), Some(true)) = (wanted, is_movable) {
         desk.set_threshold(threshold);
@@ -145,13 +149,15 @@ fn write_now(desk: Desk) {
         return;
     }
     let Some(delta) = desk.ask(|bench| {
-        let recorded = bench.slider().map(|slider| slider.recorded);
-        let threshold = bench.threshold().filter(|_| bench.threshold() != recorded);
+        let threshold = bench
+            .threshold()
+            .filter(|_| bench.threshold() != desk.start());
         threshold.map(|threshold| threshold.to_string())
     }) else {
         return;
     };
     let (step, block) = desk.cursor.get_untracked().cell;
     desk.shared.set("delta", delta.as_deref());
-    desk.shared.set("cell", Some(&format!("{},{}", step.0, block.0)));
+    desk.shared
+        .set("cell", Some(&format!("{},{}", step.0, block.0)));
 }

@@ -32,7 +32,10 @@ pub fn CalibrateHere() -> impl IntoView {
     let desk = Desk::get();
     let stage = RwSignal::new(Stage::default());
     let following = StoredValue::new_local(None::<Following>);
-    let is_estimate = move || desk.shown.with(|it| it.as_ref().is_some_and(|it| it.is_estimate));
+    let is_estimate = move || {
+        desk.shown
+            .with(|it| it.as_ref().is_some_and(|it| it.is_estimate))
+    };
     let can_ask = move || is_estimate() && stage.get() == Stage::Nothing;
     let has_worker = move || desk.shared.capabilities().is_some();
     view! {
@@ -123,21 +126,29 @@ fn hear(desk: Desk, stage: RwSignal<Stage>, id: JobId, followed: &Followed) {
 fn told(job: &JobView) -> Stage {
     match (&job.progress, job.queue_position) {
         (Some(progress), _) => runs(job.id, progress),
-        (None, Some(before)) => {
-            Stage::Runs(job.id, format!("Waits in the queue, {before} before it"), 0.0)
-        }
+        (None, Some(before)) => Stage::Runs(
+            job.id,
+            format!("Waits in the queue, {before} before it"),
+            0.0,
+        ),
         (None, None) => Stage::Runs(job.id, "Begins…".to_owned(), 0.0),
     }
 }
 
 fn runs(id: JobId, progress: &JobProgress) -> Stage {
-    let left = progress.eta_secs.map(|secs| format!(", about {} left", seconds(secs)));
+    let left = progress
+        .eta_secs
+        .map(|secs| format!(", about {} left", seconds(secs)));
     let what = match progress.phase {
         JobPhase::Loading => "Loading the model".to_owned(),
         JobPhase::Saving => "Saving".to_owned(),
         _ => format!("Calibrating, step {} of {}", progress.step, progress.steps),
     };
-    let words = format!("{what}: {}{}", percent(progress.done_share), left.unwrap_or_default());
+    let words = format!(
+        "{what}: {}{}",
+        percent(progress.done_share),
+        left.unwrap_or_default()
+    );
     Stage::Runs(id, words, progress.done_share)
 }
 
@@ -152,7 +163,8 @@ fn end(desk: Desk, stage: RwSignal<Stage>, id: JobId) {
         match (job.state, job.result.and_then(|result| result.plan)) {
             (JobState::Succeeded, Some(plan)) => {
                 let link = desk.shared.link.get_untracked();
-                desk.shared.go(&link.with("compare", Some(&plan.to_string())));
+                desk.shared
+                    .go(&link.with("compare", Some(&plan.to_string())));
                 desk.say("The calibration is done: below, the estimate against the measurement.");
             }
             (JobState::Cancelled, _) => desk.say("The calibration was cancelled."),

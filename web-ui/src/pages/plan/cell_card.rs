@@ -71,11 +71,19 @@ fn told(story: Reason) -> impl IntoView {
 /// The candidates in the order in which they are tried, each loss beside the budget.
 fn losses(story: &Reason) -> impl IntoView + use<> {
     let budget = story.budget.unwrap_or(0.0);
-    let measured = story.candidates.iter().filter_map(|candidate| candidate.loss);
+    let measured = story
+        .candidates
+        .iter()
+        .filter_map(|candidate| candidate.loss);
     let largest = measured.map(f64::from).fold(budget, f64::max);
     let end = if largest > 0.0 { 1.05 * largest } else { 1.0 };
-    let rows = story.candidates.iter().map(|candidate| row(candidate, budget, end));
-    let margin = story.margin.map(|margin| format!(" · margin {}", percent(margin)));
+    let rows = story
+        .candidates
+        .iter()
+        .map(|candidate| row(candidate, budget, end));
+    let margin = story
+        .margin
+        .map(|margin| format!(" · margin {}", percent(margin)));
     view! {
         <div class="scroll"><table class="losses">
             <caption>

@@ -63,9 +63,9 @@ fn title(desk: Desk) -> String {
     let threshold = |plan: &OpenPlan| plan.recorded_threshold();
     let other = desk.other.get();
     let shown = desk.shown.get();
-    let is_measured = shown.zip(other.clone()).is_some_and(|(shown, other)| {
-        shown.is_estimate && shown.threshold == threshold(&other)
-    });
+    let is_measured = shown
+        .zip(other.clone())
+        .is_some_and(|(shown, other)| shown.is_estimate && shown.threshold == threshold(&other));
     let name = other.map_or(String::new(), |other| other.name.clone());
     if is_measured {
         format!("Estimate (A) against measurement (B, {name})")
@@ -77,7 +77,11 @@ fn title(desk: Desk) -> String {
 #[component]
 fn OpenOther() -> impl IntoView {
     let desk = Desk::get();
-    let name = move || desk.shared.link.with(|link| link.get("compare").map(str::to_owned));
+    let name = move || {
+        desk.shared
+            .link
+            .with(|link| link.get("compare").map(str::to_owned))
+    };
     view! {
         <Show when=move || name().is_some()>
             <button on:click=move |_| {
@@ -140,8 +144,10 @@ fn Cells(held: Memo<Option<Arc<Difference>>>) -> impl IntoView {
 fn moves(held: &Difference) -> impl IntoView + use<> {
     let moves = held.cells.as_ref().map_or(&[][..], |cells| &cells.moves);
     let moves = moves.iter().map(|found| {
-        let part = |strategy| view! {
-            <span class=format!("swatch s{}", index_of(strategy))>{letter(strategy)}</span>
+        let part = |strategy| {
+            view! {
+                <span class=format!("swatch s{}", index_of(strategy))>{letter(strategy)}</span>
+            }
         };
         view! {
             <li>
@@ -154,19 +160,25 @@ fn moves(held: &Difference) -> impl IntoView + use<> {
 }
 
 fn made_for(held: &Difference) -> impl IntoView + use<> {
-    let windows = held.windows.clone().map(|words| view! { <p class="note">{words}</p> });
+    let windows = held
+        .windows
+        .clone()
+        .map(|words| view! { <p class="note">{words}</p> });
     let fields = match &held.made_for {
         Err(words) => view! { <p class="note">{words.clone()}</p> }.into_any(),
         Ok(fields) if fields.is_empty() => {
-            view! { <p class="hint">"Both were made for the same model and settings."</p> }.into_any()
+            view! { <p class="hint">"Both were made for the same model and settings."</p> }
+                .into_any()
         }
         Ok(fields) => {
-            let rows = fields.iter().map(|field| view! {
-                <tr>
-                    <th scope="row">{field_title(field.field)}</th>
-                    <td>{field.expected.clone()}</td>
-                    <td>{field.found.clone()}</td>
-                </tr>
+            let rows = fields.iter().map(|field| {
+                view! {
+                    <tr>
+                        <th scope="row">{field_title(field.field)}</th>
+                        <td>{field.expected.clone()}</td>
+                        <td>{field.found.clone()}</td>
+                    </tr>
+                }
             });
             view! {
                 <div class="scroll"><table>
@@ -176,14 +188,18 @@ fn made_for(held: &Difference) -> impl IntoView + use<> {
                     </tr></thead>
                     <tbody>{rows.collect_view()}</tbody>
                 </table></div>
-            }.into_any()
+            }
+            .into_any()
         }
     };
     view! { {windows}{fields} }
 }
 
 fn side_by_side(desk: Desk, held: &Difference) -> impl IntoView + use<> {
-    let name = desk.other.get_untracked().map_or(String::new(), |other| other.name.clone());
+    let name = desk
+        .other
+        .get_untracked()
+        .map_or(String::new(), |other| other.name.clone());
     let [a, b] = &held.totals;
     view! {
         <div class="side-by-side">

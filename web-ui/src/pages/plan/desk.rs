@@ -80,6 +80,8 @@ pub struct Desk {
     pub layer: Memo<Layer>,
     /// The plan shown, drawn.
     pub drawn: Memo<Option<Arc<Drawn>>>,
+    /// Where δ stood when the plan was opened.
+    start: RwSignal<Option<Threshold>>,
     /// The plan that was saved last.
     saved: RwSignal<Option<ContentHash>>,
 }
@@ -88,11 +90,11 @@ impl Desk {
     /// Made once, by the frame.
     pub fn new(shared: Shared) -> Self {
         let bench = RwSignal::new(None::<Workbench>);
-        let shown = Memo::new(move |_| {
-            bench.with(|bench| Some(Arc::new(bench.as_ref()?.shown())))
-        });
+        let shown = Memo::new(move |_| bench.with(|bench| Some(Arc::new(bench.as_ref()?.shown()))));
         let layer = Memo::new(move |_| {
-            let word = shared.link.with(|link| link.get("layer").and_then(Layer::named));
+            let word = shared
+                .link
+                .with(|link| link.get("layer").and_then(Layer::named));
             word.unwrap_or_default()
         });
         let drawn = Memo::new(move |_| {
@@ -118,6 +120,7 @@ impl Desk {
             shown,
             layer,
             drawn,
+            start: RwSignal::new(None),
             saved: RwSignal::new(None),
         }
     }
@@ -140,6 +143,7 @@ impl Desk {
                 self.cursor.set(Cursor::at(first));
                 self.source.set(source);
                 self.saved.set(None);
+                self.start.set(bench.threshold());
                 self.refused.set(None);
                 self.bench.set(Some(bench));
                 self.openings.update(|count| *count += 1);
@@ -200,6 +204,11 @@ impl Desk {
         }
     }
 
+    /// Where δ stood when the plan was opened; `None` for a plan without losses.
+    pub fn start(self) -> Option<Threshold> {
+        self.start.get_untracked()
+    }
+
     /// Ends a row of moves of δ, so that one undo takes it back.
     pub fn settle(self) {
         // Nothing that is shown depends on it.
@@ -222,13 +231,15 @@ impl Desk {
 
     fn go_through_history(self, go: fn(&mut Workbench) -> Option<String>, nothing: &str) {
         let mut said = None;
-        self.bench.update(|bench| said = bench.as_mut().and_then(go));
+        self.bench
+            .update(|bench| said = bench.as_mut().and_then(go));
         self.say(said.unwrap_or_else(|| nothing.to_owned()));
     }
 
     /// Asks something of the open plan, now.
     pub fn ask<T>(self, question: impl FnOnce(&Workbench) -> T) -> Option<T> {
-        self.bench.with_untracked(|bench| bench.as_ref().map(question))
+        self.bench
+            .with_untracked(|bench| bench.as_ref().map(question))
     }
 
     /// A cell of the plan shown in words.

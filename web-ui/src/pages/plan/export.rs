@@ -82,11 +82,13 @@ pub fn Actions() -> impl IntoView {
     let desk = Desk::get();
     let is_open = RwSignal::new(false);
     let has_worker = move || desk.shared.capabilities().is_some();
-    let forms = Form::ALL.map(|form| view! {
-        <button role="menuitem" on:click=move |_| {
-            is_open.set(false);
-            export(desk, form);
-        }>{form.title()}</button>
+    let forms = Form::ALL.map(|form| {
+        view! {
+            <button role="menuitem" on:click=move |_| {
+                is_open.set(false);
+                export(desk, form);
+            }>{form.title()}</button>
+        }
     });
     view! {
         <Show when=has_worker>
@@ -144,14 +146,18 @@ fn export(desk: Desk, form: Form) {
 fn said(error: &JsValue) -> String {
     let message = js_sys::Reflect::get(error, &"message".into()).ok();
     let message = message.and_then(|message| message.as_string());
-    message.or_else(|| error.as_string()).unwrap_or_else(|| "it does not say why".to_owned())
+    message
+        .or_else(|| error.as_string())
+        .unwrap_or_else(|| "it does not say why".to_owned())
 }
 
 /// The plan shown in a form, or why there is none.
 fn text_of(desk: Desk, form: Form) -> Option<Result<String, String>> {
     let shown = desk.shown.get_untracked()?;
     desk.ask(|bench| match form {
-        Form::Json => bench.to_json().map_err(|error| format!("This cannot be saved: {error}.")),
+        Form::Json => bench
+            .to_json()
+            .map_err(|error| format!("This cannot be saved: {error}.")),
         Form::Csv => Ok(export_csv(&bench.to_checked())),
         Form::Xdit => export_xdit(&shown.plan)
             .map_err(|error| format!("This cannot be written for xDiT: {error}.")),
@@ -163,7 +169,10 @@ fn text_of(desk: Desk, form: Form) -> Option<Result<String, String>> {
                 threshold: shown.threshold.map(dfa_core::search::Threshold::value),
                 totals: &totals,
             };
-            Ok(table(&[row], "Shares of strategies and totals of the compression plan."))
+            Ok(table(
+                &[row],
+                "Shares of strategies and totals of the compression plan.",
+            ))
         }
     })
 }
@@ -195,7 +204,8 @@ fn save(desk: Desk) {
 /// Saves the plan and goes on to the page that makes pictures.
 fn generate(desk: Desk) {
     keep(desk, |desk, id| {
-        desk.shared.go(&Link::to(Page::Generate).with("plan", Some(&id)));
+        desk.shared
+            .go(&Link::to(Page::Generate).with("plan", Some(&id)));
     });
 }
 
@@ -224,7 +234,10 @@ fn link(desk: Desk) -> Result<Link, String> {
     };
     let layer = desk.ask(|bench| bench.opened().layer_shape()).flatten();
     let text = share::to_text(&shown.plan, layer).map_err(|error| error.to_string())?;
-    Ok(link.with("id", None).with("delta", None).with("plan", Some(&text)))
+    Ok(link
+        .with("id", None)
+        .with("delta", None)
+        .with("plan", Some(&text)))
 }
 
 fn copy_link(desk: Desk) {

@@ -18,7 +18,7 @@ pub fn Head(choosing: RwSignal<Option<Purpose>>) -> impl IntoView {
     view! {
         <div class="plan-head">
             <h1>{name}</h1>
-            <p class="facts">{move || desk.of_file(facts)} " · " <Identity/></p>
+            <p class="plan-facts">{move || desk.of_file(facts)} " · " <Identity/></p>
             <div class="actions row">
                 <button class="primary" on:click=move |_| choosing.set(Some(Purpose::Desk))>"Open…"</button>
                 <Show when=move || desk.of_file(|_| ()).is_some()>
@@ -45,7 +45,10 @@ fn facts(opened: &OpenPlan) -> String {
     let model = opened.checked.provenance.as_ref();
     let model = model.map_or(String::new(), |it| format!(" · {}", it.model_id));
     let shape = opened.plan().shape();
-    format!("{shape}{model} · window {}+{} · {origin}", window.left, window.right)
+    format!(
+        "{shape}{model} · window {}+{} · {origin}",
+        window.left, window.right
+    )
 }
 
 /// The hash of the plan; or, if the plan shown is not its file's, a badge that says so and
@@ -86,7 +89,10 @@ fn Identity() -> impl IntoView {
 #[component]
 fn Warnings() -> impl IntoView {
     let desk = Desk::get();
-    let warnings = move || desk.of_file(|opened| opened.warnings.clone()).unwrap_or_default();
+    let warnings = move || {
+        desk.of_file(|opened| opened.warnings.clone())
+            .unwrap_or_default()
+    };
     view! {
         {move || warnings().into_iter()
             .map(|words| view! { <p class="note warn">{words}</p> })

@@ -56,7 +56,9 @@ fn press(desk: Desk, event: &KeyboardEvent) -> bool {
 
 /// Keys that change cells count only in the grid, or where nothing has the focus.
 fn is_on_cells(event: &KeyboardEvent) -> bool {
-    let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+    let target = event
+        .target()
+        .and_then(|target| target.dyn_into::<Element>().ok());
     target.is_some_and(|target| {
         target.tag_name() == "BODY" || target.closest("[role=grid]").is_ok_and(|it| it.is_some())
     })
@@ -67,7 +69,10 @@ fn press_on_cells(desk: Desk, key: &str) -> bool {
         lock(desk);
         return true;
     }
-    let strategy = key.parse().ok().and_then(|idx: usize| Strategy::ALL.get(idx));
+    let strategy = key
+        .parse()
+        .ok()
+        .and_then(|idx: usize| Strategy::ALL.get(idx));
     if let Some(&strategy) = strategy {
         set(desk, strategy);
     }
@@ -76,7 +81,10 @@ fn press_on_cells(desk: Desk, key: &str) -> bool {
 
 fn next_layer(desk: Desk) {
     let now = desk.layer.get_untracked();
-    let place = Layer::ALL.iter().position(|&layer| layer == now).unwrap_or(0);
+    let place = Layer::ALL
+        .iter()
+        .position(|&layer| layer == now)
+        .unwrap_or(0);
     let next = Layer::ALL[(place + 1) % Layer::ALL.len()];
     let word = (next != Layer::default()).then(|| next.as_str());
     desk.shared.set("layer", word);

@@ -7,6 +7,7 @@ use super::desk::Desk;
 use crate::figure::palette::letter;
 use crate::figure::shades::{N_BALANCE, N_SHADES};
 use crate::plan::layers::{Legend, LegendKey};
+use crate::plan::workbench::Shown;
 use crate::words::percent;
 
 /// The legend of the layer shown.
@@ -14,7 +15,8 @@ use crate::words::percent;
 pub fn LegendRow() -> impl IntoView {
     let desk = Desk::get();
     let legend = Memo::new(move |_| {
-        desk.drawn.with(|drawn| Some(drawn.as_ref()?.legend.clone()))
+        desk.drawn
+            .with(|drawn| Some(drawn.as_ref()?.legend.clone()))
     });
     view! {
         <div class="legend">
@@ -53,8 +55,16 @@ fn Strategies(entries: Vec<usize>) -> impl IntoView {
                 Some(format!("{n_cells} · {}", percent(share)))
             })
         };
+        // No search proposes it, so it is named only where somebody set it.
+        let is_absent = move || {
+            let is_used = |shown: &Shown| shown.plan.count(strategy) > 0;
+            strategy == Strategy::WindowOnly
+                && !desk
+                    .shown
+                    .with(|shown| shown.as_deref().is_some_and(is_used))
+        };
         view! {
-            <li>
+            <li class:absent=is_absent>
                 <span class=format!("swatch s{idx}") aria-hidden="true">{letter(strategy)}</span>
                 <span>{strategy.paper_name()}</span>
                 <span class="count">{count}</span>
@@ -80,8 +90,9 @@ fn ramp(class: &'static str, n_shades: usize, words: Vec<String>) -> impl IntoVi
 #[component]
 fn Marks() -> impl IntoView {
     let desk = Desk::get();
-    let count = move |of: fn(&crate::plan::workbench::Shown) -> usize| {
-        desk.shown.with(|shown| shown.as_ref().map_or(0, |shown| of(shown)))
+    let count = move |of: fn(&Shown) -> usize| {
+        desk.shown
+            .with(|shown| shown.as_ref().map_or(0, |shown| of(shown)))
     };
     let mark = move |class: &'static str, words: &'static str, n: usize| {
         (n > 0).then(|| {

@@ -130,7 +130,8 @@ fn SampleEntry(choosing: RwSignal<Option<Purpose>>) -> impl IntoView {
 #[component]
 fn LibraryList(choosing: RwSignal<Option<Purpose>>, library: RwSignal<Library>) -> impl IntoView {
     let desk = Desk::get();
-    let list = move || match (desk.shared.worker.get(), library.get()) {
+    let list = move || {
+        match (desk.shared.worker.get(), library.get()) {
         (Worker::None, _) => view! {
             <p class="hint">"There is no worker here, so there is no library."</p>
         }.into_any(),
@@ -143,6 +144,7 @@ fn LibraryList(choosing: RwSignal<Option<Purpose>>, library: RwSignal<Library>) 
             <p class="hint">"The worker's library is empty. Calibrate a plan, or save one there."</p>
         }.into_any(),
         (_, Library::Found(plans)) => rows(desk, choosing, plans).into_any(),
+    }
     };
     view! { <section aria-labelledby="library-title"><h3 id="library-title">"The worker's library"</h3>{list}</section> }
 }

@@ -60,7 +60,11 @@ pub async fn read_named(name: &str) -> Result<OpenPlan, RefusedFile> {
 fn titled(mut opened: OpenPlan) -> OpenPlan {
     let model = opened.checked.provenance.as_ref();
     let model = model.map_or("plan", |provenance| provenance.model_id.as_str());
-    let edited = if opened.checked.edited_from.is_some() { ", edited" } else { "" };
+    let edited = if opened.checked.edited_from.is_some() {
+        ", edited"
+    } else {
+        ""
+    };
     let title = match opened.recorded_threshold() {
         Some(threshold) => format!("{model}, δ {threshold}{edited}"),
         None => format!("{model}, {}{edited}", opened.hash().short()),
@@ -155,13 +159,19 @@ async fn read_local(file: &web_sys::File, name: &str) -> Result<OpenPlan, Refuse
     let size = file.size();
     if size > MAX_FILE_BYTES as f64 {
         let most = in_bytes(MAX_FILE_BYTES as u64);
-        let what = format!("The file has {}, plans at most {most}.", in_bytes(size as u64));
+        let what = format!(
+            "The file has {}, plans at most {most}.",
+            in_bytes(size as u64)
+        );
         return Err(refused(what, "Choose a plan file; this is something else."));
     }
     let buffer = JsFuture::from(file.array_buffer()).await;
     let buffer = buffer.map_err(|_| {
         let what = "The browser cannot read the file.".to_owned();
-        refused(what, "See that it still exists and may be read, then try again.")
+        refused(
+            what,
+            "See that it still exists and may be read, then try again.",
+        )
     })?;
     open_file(&Uint8Array::new(&buffer).to_vec(), name, Origin::File)
 }

@@ -64,7 +64,11 @@ impl Reports {
     /// Asks for them again.
     pub fn refresh(self, has_worker: bool) {
         spawn_local(async move {
-            let mut entries = if has_worker { of_worker().await } else { Vec::new() };
+            let mut entries = if has_worker {
+                of_worker().await
+            } else {
+                Vec::new()
+            };
             if entries.is_empty() {
                 entries = of_sample().await;
             }
@@ -87,7 +91,9 @@ async fn of_worker() -> Vec<Entry> {
         limit: MOST_JOBS,
     };
     // What cannot be asked is not shown; the badge of the frame says why.
-    let jobs = api::jobs::list(filter).await.map_or(Vec::new(), |list| list.jobs);
+    let jobs = api::jobs::list(filter)
+        .await
+        .map_or(Vec::new(), |list| list.jobs);
     let results = jobs.into_iter().filter_map(|job| job.result);
     let entries = results.filter_map(|result| {
         Some(Entry {
@@ -103,7 +109,9 @@ async fn of_sample() -> Vec<Entry> {
     let reports = reports_of(&text).into_iter();
     let entries = reports.map(|report| {
         let file = report.plan.file.as_deref().unwrap_or_default();
-        let stem = file.strip_prefix("plan").and_then(|rest| rest.strip_suffix(".json"));
+        let stem = file
+            .strip_prefix("plan")
+            .and_then(|rest| rest.strip_suffix(".json"));
         let id = stem.map(|variant| format!("sample{variant}"));
         Entry { id, report }
     });
@@ -125,11 +133,12 @@ pub fn ParetoCard() -> impl IntoView {
     let price = RwSignal::new(Price::default());
     let measured = Memo::new(move |_| {
         let list = reports.list.get();
-        list.iter().map(|entry| Measured::from(&entry.report)).collect::<Vec<_>>()
+        list.iter()
+            .map(|entry| Measured::from(&entry.report))
+            .collect::<Vec<_>>()
     });
-    let plotted = Memo::new(move |_| {
-        measured.with(|measured| plot(measured, quality.get(), price.get()))
-    });
+    let plotted =
+        Memo::new(move |_| measured.with(|measured| plot(measured, quality.get(), price.get())));
     let here = Memo::new(move |_| desk.of_file(OpenPlan::hash));
     let is_table = RwSignal::new(false);
     let open = Callback::new(move |idx: usize| open(desk, reports, idx));
@@ -184,7 +193,9 @@ fn Axes(quality: RwSignal<Quality>, price: RwSignal<Price>) -> impl IntoView {
 }
 
 fn open(desk: Desk, reports: Reports, idx: usize) {
-    let id = reports.list.with_untracked(|list| list.get(idx)?.id.clone());
+    let id = reports
+        .list
+        .with_untracked(|list| list.get(idx)?.id.clone());
     match id {
         Some(id) => desk.go_to(&id),
         None => desk.refuse("This plan was measured from a file that is not here."),

@@ -37,7 +37,12 @@ pub fn PlotView(
         let collides = |(x, y): (f64, f64)| at.0 - x < 60.0 && (at.1 - y).abs() < 14.0;
         let is_above = last.is_some_and(collides);
         last = Some(at);
-        dot(&plot, *point, (plan, here == Some(plan.plan_hash), is_above), open)
+        dot(
+            &plot,
+            *point,
+            (plan, here == Some(plan.plan_hash), is_above),
+            open,
+        )
     });
     let points = points.collect_view();
     let left_out = (plot.n_left_out > 0).then(|| {
@@ -145,6 +150,8 @@ fn dot(
 
 /// The name as it fits beside a point.
 fn short(plan: &Measured) -> String {
-    plan.threshold
-        .map_or_else(|| plan.name.clone(), |threshold| format!("δ {}", number(threshold)))
+    plan.threshold.map_or_else(
+        || plan.name.clone(),
+        |threshold| format!("δ {}", number(threshold)),
+    )
 }

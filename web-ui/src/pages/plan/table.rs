@@ -26,9 +26,16 @@ pub fn TableView() -> impl IntoView {
     view! { <div class="scroll table-view" tabindex="0" role="region" aria-label="Plan as a table">{table}</div> }
 }
 
-fn table(opened: &OpenPlan, shown: &Shown, picture: &GridPicture, layer: Layer) -> impl IntoView + use<> {
+fn table(
+    opened: &OpenPlan,
+    shown: &Shown,
+    picture: &GridPicture,
+    layer: Layer,
+) -> impl IntoView + use<> {
     let shape = shown.plan.shape();
-    let head = shape.blocks().map(|block| view! { <th scope="col">{block.0}</th> });
+    let head = shape
+        .blocks()
+        .map(|block| view! { <th scope="col">{block.0}</th> });
     let rows = shape.steps().map(|step| {
         let cells = shape.blocks().map(|block| {
             let text = text(opened, shown, picture, layer, (step, block));

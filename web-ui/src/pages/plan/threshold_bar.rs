@@ -172,7 +172,10 @@ fn Reset(slider: Slider, value: Memo<f64>) -> impl IntoView {
 #[component]
 pub fn Exactness() -> impl IntoView {
     let desk = Desk::get();
-    let is_estimate = move || desk.shown.with(|it| it.as_ref().is_some_and(|it| it.is_estimate));
+    let is_estimate = move || {
+        desk.shown
+            .with(|it| it.as_ref().is_some_and(|it| it.is_estimate))
+    };
     let words = move || desk.shown.with(|it| it.as_ref()?.badge());
     view! {
         <span

@@ -29,8 +29,11 @@ pub fn ViewBar() -> impl IntoView {
             />
         }
     });
-    let is_table =
-        Memo::new(move |_| desk.shared.link.with(|link| link.get("view") == Some("table")));
+    let is_table = Memo::new(move |_| {
+        desk.shared
+            .link
+            .with(|link| link.get("view") == Some("table"))
+    });
     view! {
         <div class="view-bar">
             <div class="segmented" role="radiogroup" aria-label="Layer">{layers.collect_view()}</div>

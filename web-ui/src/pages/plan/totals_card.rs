@@ -88,16 +88,28 @@ pub fn rows(totals: &Totals) -> impl IntoView + use<> {
     });
     let layer = totals.kept.and_then(|kept| {
         let (now, raw) = (kept.cost.compressed, kept.cost.raw);
-        let words = format!("{} of {} MACs", large(now.layer_macs()), large(raw.layer_macs()));
+        let words = format!(
+            "{} of {} MACs",
+            large(now.layer_macs()),
+            large(raw.layer_macs())
+        );
         Some(bar("With projections", kept.layer_share?, Some(words)))
     });
     let time = totals.time.map(|time| match time.run {
         Some(run) => bar(
             "Time, predicted",
             run.share,
-            Some(format!("{} of {}", seconds(run.secs), seconds(run.raw_secs))),
+            Some(format!(
+                "{} of {}",
+                seconds(run.secs),
+                seconds(run.raw_secs)
+            )),
         ),
-        None => bar("Attention time, predicted from MACs", time.attention_share, None),
+        None => bar(
+            "Attention time, predicted from MACs",
+            time.attention_share,
+            None,
+        ),
     });
     let cache = totals.cache.map(|cache| {
         let share = cache.peak.bytes as f64 / cache.all_bytes.max(1) as f64;
@@ -106,7 +118,11 @@ pub fn rows(totals: &Totals) -> impl IntoView + use<> {
             bytes(cache.peak.bytes),
             cache.peak.step.0
         );
-        bar("Cache memory, of all that could be kept", share, Some(words))
+        bar(
+            "Cache memory, of all that could be kept",
+            share,
+            Some(words),
+        )
     });
     view! { {kept}{layer}{time}{cache} }
 }
