@@ -123,10 +123,14 @@ async fn of_sample() -> Vec<Entry> {
 pub fn ParetoCard() -> impl IntoView {
     let desk = Desk::get();
     let reports = Reports::get();
+    // A worker that stays away is asked again and again; the list only changes with it.
+    let has_worker = Memo::new(move |_| match desk.shared.worker.get() {
+        Worker::Asked => None,
+        worker => Some(matches!(worker, Worker::Ready(_))),
+    });
     Effect::new(move |_| {
-        let worker = desk.shared.worker.get();
-        if worker != Worker::Asked {
-            reports.refresh(matches!(worker, Worker::Ready(_)));
+        if let Some(has_worker) = has_worker.get() {
+            reports.refresh(has_worker);
         }
     });
     let quality = RwSignal::new(Quality::default());

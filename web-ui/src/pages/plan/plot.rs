@@ -121,6 +121,9 @@ fn dot(
     let anchor = if is_right { "end" } else { "start" };
     let name_x = if is_right { x - 9.0 } else { x + 9.0 };
     let name_y = if is_above { y - 7.0 } else { y + 14.0 };
+    // Name and point together can be clicked, and what lies between them.
+    let hit = [if is_right { x - 72.0 } else { x - 12.0 }, name_y - 18.0];
+    let hit = hit.map(|value| format!("{value:.1}"));
     let idx = point.idx;
     view! {
         <g
@@ -139,6 +142,7 @@ fn dot(
             }
         >
             <title>{words}</title>
+            <rect class="hit" x=hit[0].clone() y=hit[1].clone() width="84" height="32"></rect>
             <circle class="reach" cx=format!("{x:.1}") cy=format!("{y:.1}") r="12"></circle>
             <circle class="mark" cx=format!("{x:.1}") cy=format!("{y:.1}") r="5"></circle>
             <text x=format!("{name_x:.1}") y=format!("{name_y:.1}") text-anchor=anchor>
