@@ -1,6 +1,8 @@
 //! The worker over HTTP, without running anything: who may ask, what is refused and how,
 //! and the routes for operations. Each test is a table over the real router.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use dfa_tests::worker::{Answer, TestWorker};
@@ -316,6 +318,23 @@ fn bodies_are_limited_before_they_are_kept() {
     let answer = worker.raw(never.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("request_timeout"), "{answer}");
+}
+
+#[test]
+fn a_head_that_never_ends_is_not_waited_for() {
+    let worker = TestWorker::start_with(|mut settings| {
+        settings.http.head_timeout = Duration::from_millis(300);
+        settings
+    });
+    for part in ["", "GET /ping HTTP/1.1\r\nhost: local"] {
+        let mut stream = TcpStream::connect(worker.address).unwrap();
+        let patience = Duration::from_secs(10);
+        stream.set_read_timeout(Some(patience)).unwrap();
+        stream.write_all(part.as_bytes()).unwrap();
+        // The worker closes; a read that times out is an error.
+        stream.read_to_end(&mut Vec::new()).unwrap();
+    }
+    assert_eq!(worker.get("/ping").status, 200, "a new connection is taken");
 }
 
 #[test]
