@@ -52,3 +52,14 @@ async fn requests_that_cannot_be_done_name_the_field() {
         0
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_says_once_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let jobs = open(config(&dir)).await;
+    let text = r#"{"kind":"generate",MODEL,"steps":1000}"#;
+    let refused = jobs.submit(request(text), None).await.unwrap_err();
+    let expected = "steps: 1000 steps do not fit the 1000 timesteps of the training with this \
+                    sampler; choose another number of steps, or another sampler";
+    assert_eq!(refused.to_string(), expected);
+}
