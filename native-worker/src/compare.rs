@@ -63,28 +63,10 @@ pub fn compare(
         batches.run_one(first, None, &mut raw, observer)?;
         batches.run_one(first, Some(&plan.plan), &mut compressed, observer)?;
     }
-    let (raw, compressed) = (raw.finish()?, compressed.finish()?);
-    let pictures = (raw.pictures()?, compressed.pictures()?);
-    let images =
-        pictures
-            .0
-            .iter()
-            .zip(&pictures.1)
-            .enumerate()
-            .map(|(index, (raw, compressed))| {
-                let label = setup
-                    .loaded
-                    .folder
-                    .class_names
-                    .name(setup.run.labels[index]);
-                image_metrics(index, label, raw, compressed)
-            });
-    let images = images.collect::<Result<_, _>>()?;
+    let (raw_run, compressed_run) = (raw.finish()?, compressed.finish()?);
+    let (raw, compressed) = (raw_run.pictures()?, compressed_run.pictures()?);
     let n_in_batch = batch_size.max(1).min(setup.run.labels.len());
-    let cache = ReportCache {
-        predicted_peak_bytes: peak_cache_bytes(&plan.plan, setup.cache_shape(n_in_batch)).bytes,
-        measured_peak_bytes: Some(compressed.peak_cache_bytes),
-    };
+    let is_guided = setup.run.guidance.is_on();
     let report = Report {
         format: REPORT_FORMAT.into(),
         version: REPORT_VERSION,
@@ -92,24 +74,37 @@ pub fn compare(
         model: report_model(setup),
         plan: report_plan(plan, plan_file),
         settings: report_settings(setup),
-        cost: ReportCost::of(&PlanCost::of(
-            &plan.plan,
-            setup.layer_shape(),
-            setup.run.guidance.is_on(),
-        )),
+        cost: ReportCost::of(&PlanCost::of(&plan.plan, setup.layer_shape(), is_guided)),
         timings: Timings {
-            raw: timing(&raw),
-            compressed: timing(&compressed),
+            raw: timing(&raw_run),
+            compressed: timing(&compressed_run),
         },
-        cache,
-        images,
+        cache: ReportCache {
+            predicted_peak_bytes: peak_cache_bytes(&plan.plan, setup.cache_shape(n_in_batch)).bytes,
+            measured_peak_bytes: Some(compressed_run.peak_cache_bytes),
+        },
+        images: all_metrics(setup, &raw, &compressed)?,
     };
-    let (raw, compressed) = pictures;
     Ok(Comparison {
         raw,
         compressed,
         report,
     })
+}
+
+/// How alike the pictures are, one after the other.
+fn all_metrics(
+    setup: &RunSetup,
+    raw: &[Picture],
+    compressed: &[Picture],
+) -> Result<Vec<ImageMetrics>, ImageError> {
+    let names = &setup.loaded.folder.class_names;
+    let pairs = raw.iter().zip(compressed).enumerate();
+    let metrics = pairs.map(|(index, (raw, compressed))| {
+        let label = names.name(setup.run.labels[index]);
+        image_metrics(index, label, raw, compressed)
+    });
+    metrics.collect()
 }
 
 /// How alike two pictures are.

@@ -32,6 +32,7 @@ pub mod serve;
 
 mod artifacts;
 mod byte_range;
+mod cookie;
 mod events;
 mod guard;
 mod images;
@@ -47,6 +48,7 @@ mod operations;
 mod page;
 mod plan_name;
 mod plans;
+mod query;
 mod redecision;
 mod trace;
 

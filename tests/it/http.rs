@@ -1,14 +1,17 @@
 //! The worker over HTTP, without running anything: who may ask, what is refused and how,
 //! and the routes for operations. Each test is a table over the real router.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use dfa_tests::worker::{Answer, TestWorker};
-use serde_json::{Value, json};
+use serde_json::json;
+
+mod description;
+mod refusals;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
-const JOB: &str = "/v1/jobs/019abc12-3456-7890-abcd-ef0123456789";
-const HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
 fn assert_refused(answer: &Answer, status: u16, code: &str, row: &str) {
     let found = (answer.status, answer.error_code());
@@ -19,268 +22,6 @@ fn assert_refused(answer: &Answer, status: u16, code: &str, row: &str) {
         answer.text()
     );
 }
-
-#[test]
-fn every_refusal_is_in_the_envelope() {
-    let worker = TestWorker::start();
-    let check = |method: &str, path: &str, headers: &[(&str, &str)], body: &str, status, code| {
-        let answer = worker.ask(method, path, headers, body);
-        assert_refused(
-            &answer,
-            status,
-            code,
-            &format!("{method} {path} {body:.60}"),
-        );
-    };
-    check("GET", "/nothing", &[], "", 404, "route_not_found");
-    check("GET", "/docs/nothing", &[], "", 404, "route_not_found");
-    check("PUT", "/v1/jobs", &[], "", 405, "method_not_allowed");
-    check("POST", "/ping", &[], "", 405, "method_not_allowed");
-    check("POST", "/v1/jobs", &[], "{}", 415, "unsupported_media_type");
-    check(
-        "POST",
-        "/v1/jobs",
-        &[("content-type", "text/plain")],
-        "{}",
-        415,
-        "unsupported_media_type",
-    );
-    check("POST", "/v1/jobs", &[JSON], "", 400, "invalid_json");
-    check(
-        "POST",
-        "/v1/jobs",
-        &[JSON],
-        "{\"kind\":",
-        400,
-        "invalid_json",
-    );
-    check("POST", "/v1/jobs", &[JSON], "{}", 400, "invalid_request");
-    check("POST", "/v1/jobs", &[JSON], "[1]", 400, "invalid_request");
-    check(
-        "POST",
-        "/v1/jobs",
-        &[JSON],
-        r#"{"kind":"calibrate"}"#,
-        400,
-        "invalid_request",
-    );
-    check(
-        "POST",
-        "/v1/jobs",
-        &[JSON],
-        r#"{"kind":"x","model":"tiny"}"#,
-        400,
-        "invalid_request",
-    );
-    check(
-        "POST",
-        "/v1/jobs",
-        &[JSON],
-        &"[".repeat(33),
-        400,
-        "invalid_json",
-    );
-    check(
-        "GET",
-        "/v1/jobs?status=asleep",
-        &[],
-        "",
-        400,
-        "invalid_request",
-    );
-    check("GET", "/v1/jobs?kind=x", &[], "", 400, "invalid_request");
-    check("GET", "/v1/jobs?limit=0", &[], "", 400, "invalid_request");
-    check("GET", "/v1/jobs?limit=201", &[], "", 400, "invalid_request");
-    check(
-        "GET",
-        "/v1/jobs?limit=1&limit=2",
-        &[],
-        "",
-        400,
-        "invalid_request",
-    );
-    check(
-        "GET",
-        "/v1/jobs?colour=blue",
-        &[],
-        "",
-        400,
-        "invalid_request",
-    );
-    check(
-        "GET",
-        "/v1/jobs/..%2f..%2fetc",
-        &[],
-        "",
-        400,
-        "invalid_request",
-    );
-    check("GET", "/v1/jobs/%ff", &[], "", 400, "invalid_request");
-    check("GET", JOB, &[], "", 404, "job_not_found");
-    check(
-        "GET",
-        &format!("{JOB}?wait=61"),
-        &[],
-        "",
-        400,
-        "invalid_request",
-    );
-    check(
-        "GET",
-        &format!("{JOB}?wait=-1"),
-        &[],
-        "",
-        400,
-        "invalid_request",
-    );
-    check(
-        "GET",
-        &format!("{JOB}?wait=1"),
-        &[],
-        "",
-        404,
-        "job_not_found",
-    );
-    check("DELETE", JOB, &[], "", 404, "job_not_found");
-    check(
-        "POST",
-        &format!("{JOB}/cancel"),
-        &[],
-        "",
-        404,
-        "job_not_found",
-    );
-    check(
-        "GET",
-        &format!("{JOB}/events"),
-        &[],
-        "",
-        404,
-        "job_not_found",
-    );
-    check(
-        "GET",
-        &format!("{JOB}/events"),
-        &[("last-event-id", "x")],
-        "",
-        400,
-        "invalid_request",
-    );
-    check(
-        "GET",
-        &format!("/v1/artifacts/{HASH}"),
-        &[],
-        "",
-        404,
-        "artifact_not_found",
-    );
-    check(
-        "GET",
-        "/v1/artifacts/passwd",
-        &[],
-        "",
-        400,
-        "invalid_request",
-    );
-    check(
-        "GET",
-        &format!("/v1/plans/{HASH}"),
-        &[],
-        "",
-        404,
-        "plan_not_found",
-    );
-    check(
-        "GET",
-        &format!("/v1/plans/{HASH}.exe"),
-        &[],
-        "",
-        400,
-        "invalid_request",
-    );
-    check("GET", "/v1/models/nobody", &[], "", 404, "model_not_found");
-    check(
-        "POST",
-        "/v1/images/generations",
-        &[JSON],
-        "{}",
-        400,
-        "invalid_request",
-    );
-    check(
-        "POST",
-        "/v1/images/generations",
-        &[JSON],
-        r#"{"prompt":"a cat in a hat"}"#,
-        400,
-        "invalid_request",
-    );
-    check(
-        "POST",
-        "/v1/images/generations",
-        &[JSON],
-        r#"{"prompt":"0","model":"x"}"#,
-        404,
-        "model_not_found",
-    );
-    check(
-        "POST",
-        "/v1/images/generations",
-        &[JSON],
-        r#"{"prompt":"0","size":"huge"}"#,
-        400,
-        "invalid_request",
-    );
-    check(
-        "POST",
-        "/v1/images/generations",
-        &[JSON],
-        r#"{"prompt":"0","response_format":"x"}"#,
-        400,
-        "invalid_request",
-    );
-    check(
-        "POST",
-        "/v1/plans",
-        &[("content-type", "text/html")],
-        "",
-        415,
-        "unsupported_media_type",
-    );
-    check(
-        "POST",
-        "/v1/plans?format=pickle",
-        &[JSON],
-        "{}",
-        400,
-        "invalid_request",
-    );
-    check(
-        "POST",
-        "/v1/plans?window=all",
-        &[JSON],
-        "{}",
-        400,
-        "invalid_request",
-    );
-    check(
-        "POST",
-        "/v1/plans",
-        &[JSON],
-        "PK\u{3}\u{4}",
-        400,
-        "invalid_plan",
-    );
-    check(
-        "POST",
-        "/login",
-        &[JSON],
-        r#"{"key":"x"}"#,
-        400,
-        "invalid_request",
-    );
-}
-
 #[test]
 fn methods_that_are_there_are_named() {
     let answer = TestWorker::start().ask("PATCH", "/v1/jobs", &[], "");
@@ -316,6 +57,23 @@ fn bodies_are_limited_before_they_are_kept() {
     let answer = worker.raw(never.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("request_timeout"), "{answer}");
+}
+
+#[test]
+fn a_head_that_never_ends_is_not_waited_for() {
+    let worker = TestWorker::start_with(|mut settings| {
+        settings.http.head_timeout = Duration::from_millis(300);
+        settings
+    });
+    for part in ["", "GET /ping HTTP/1.1\r\nhost: local"] {
+        let mut stream = TcpStream::connect(worker.address).unwrap();
+        let patience = Duration::from_secs(10);
+        stream.set_read_timeout(Some(patience)).unwrap();
+        stream.write_all(part.as_bytes()).unwrap();
+        // The worker closes; a read that times out is an error.
+        stream.read_to_end(&mut Vec::new()).unwrap();
+    }
+    assert_eq!(worker.get("/ping").status, 200, "a new connection is taken");
 }
 
 #[test]
@@ -506,113 +264,6 @@ fn labels_of_metrics_are_bounded() {
         assert!(text.contains(name), "{name} is not in:\n{text}");
     }
     assert!(!text.contains("/made/up"), "{text}");
-}
-
-#[test]
-fn the_description_has_every_route_and_no_loose_end() {
-    let worker = TestWorker::start();
-    let document = worker.get("/openapi.json").json();
-    let paths = document["paths"].as_object().unwrap();
-    let expected = [
-        "/v1/jobs",
-        "/v1/jobs/{id}",
-        "/v1/jobs/{id}/cancel",
-        "/v1/jobs/{id}/events",
-        "/v1/artifacts/{hash}",
-        "/v1/plans",
-        "/v1/plans/{id}",
-        "/v1/plans/{id}/redecide",
-        "/v1/models",
-        "/v1/models/{id}",
-        "/v1/capabilities",
-        "/v1/images/generations",
-        "/health",
-        "/v2/health/live",
-        "/v2/health/ready",
-        "/ping",
-        "/info",
-        "/metrics",
-        "/openapi.json",
-        "/login",
-        "/logout",
-    ];
-    for path in expected {
-        assert!(paths.contains_key(path), "{path}");
-    }
-    assert_eq!(paths.len(), expected.len());
-    let mut references = Vec::new();
-    collect_references(&document, &mut references);
-    for reference in references {
-        let pointer = reference.trim_start_matches('#');
-        assert!(
-            document.pointer(pointer).is_some(),
-            "{reference} leads nowhere"
-        );
-    }
-    for (path, operations) in paths {
-        for (method, operation) in operations.as_object().unwrap() {
-            check_operation(&format!("{method} {path}"), operation);
-        }
-    }
-}
-
-fn check_operation(name: &str, operation: &Value) {
-    assert!(operation["description"].is_string(), "{name}");
-    for (status, response) in operation["responses"].as_object().unwrap() {
-        if status.starts_with(['4', '5']) {
-            let code = &response["content"]["application/json"]["example"]["error"]["code"];
-            assert!(code.is_string(), "{name} {status}");
-        }
-    }
-}
-
-fn collect_references(value: &Value, found: &mut Vec<String>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                match value.as_str() {
-                    Some(text) if name == "$ref" => found.push(text.into()),
-                    _ => collect_references(value, found),
-                }
-            }
-        }
-        Value::Array(items) => items
-            .iter()
-            .for_each(|item| collect_references(item, found)),
-        _ => {}
-    }
-}
-
-#[test]
-fn capabilities_are_what_the_schema_says() {
-    let worker = TestWorker::start();
-    let capabilities = worker.get("/v1/capabilities").json();
-    assert_eq!(
-        capabilities["kinds"],
-        json!(["calibrate", "generate", "compare"])
-    );
-    assert_eq!(capabilities["limits"]["max_json_depth"], 32);
-    assert_eq!(capabilities["thresholds"].as_array().map(Vec::len), Some(6));
-    let document = worker.get("/openapi.json").json();
-    let schema = &document["components"]["schemas"];
-    let check = |name: &str, value: &Value| {
-        let required = schema[name]["required"].as_array().unwrap();
-        let fields: Vec<&str> = required.iter().filter_map(Value::as_str).collect();
-        let mut expected: Vec<&str> = value
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
-        let mut found = fields;
-        found.sort_unstable();
-        expected.sort_unstable();
-        assert_eq!(found, expected, "{name}");
-    };
-    check("Capabilities", &capabilities);
-    check("ModelView", &capabilities["models"][0]);
-    check("ModelList", &worker.get("/v1/models").json());
-    check("WorkerInfo", &worker.get("/info").json());
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Jobs, plans, artifacts and images over HTTP, run by the shipped model.
 
-use std::io::{BufRead, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use dfa_tests::worker::{Answer, TestWorker};
 use serde_json::{Value, json};
+
+mod events;
+mod images;
+mod plans;
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
@@ -137,81 +137,6 @@ fn the_same_key_makes_one_job() {
     assert_ne!(first.json()["id"], other["id"]);
 }
 
-/// Name and id of the events of a stream, until it ends.
-fn events(worker: &TestWorker, path: &str, after: Option<&str>) -> Vec<(String, u64)> {
-    let headers = after.map(|id| ("last-event-id", id));
-    let answer = worker.ask("GET", &format!("{path}/events"), headers.as_slice(), "");
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(answer.header("content-type"), "text/event-stream");
-    let text = answer.text();
-    let frames = text.split("\n\n").filter(|frame| frame.contains("data: "));
-    let field = |frame: &str, name: &str| {
-        let found = frame.lines().find_map(|line| line.strip_prefix(name));
-        found
-            .unwrap_or_else(|| panic!("{frame} has no {name}"))
-            .to_owned()
-    };
-    let named = frames.map(|frame| {
-        (
-            field(frame, "event: "),
-            field(frame, "id: ").parse().unwrap(),
-        )
-    });
-    named.collect()
-}
-
-#[test]
-fn events_begin_with_a_snapshot_resume_and_end() {
-    let worker = TestWorker::start();
-    let calibrate = json!({"kind": "calibrate", "model": "avatars-dit", "labels": [1], "n_images": 1, "steps": 3});
-    let job = submitted(&worker, &calibrate);
-    let path = path_of(&job);
-    let all = events(&worker, &path, None);
-    assert_eq!(all[0], ("snapshot".into(), 0));
-    let ids: Vec<u64> = all[1..].iter().map(|(_, id)| *id).collect();
-    let expected: Vec<u64> = (1..=ids.len() as u64).collect();
-    assert_eq!(ids, expected, "no event is lost, none comes twice");
-    let n_decisions = all.iter().filter(|(name, _)| name == "decision").count();
-    assert_eq!(n_decisions, 18, "3 steps of 6 blocks: {all:?}");
-    assert_eq!(all[all.len() - 1].0, "status");
-    let cut = all.len() / 2;
-    let resumed = events(&worker, &path, Some(&all[cut].1.to_string()));
-    assert_eq!(resumed[0], ("snapshot".into(), all[cut].1));
-    assert_eq!(resumed[1..], all[cut + 1..], "the rest, from the log");
-    let last = all[all.len() - 1].1.to_string();
-    assert_eq!(
-        events(&worker, &path, Some(&last)).len(),
-        1,
-        "only the snapshot"
-    );
-}
-
-#[test]
-fn streams_say_that_they_live() {
-    let worker = TestWorker::start_with(|mut settings| {
-        settings.http.ping_interval = Duration::from_millis(100);
-        settings
-    });
-    let long = submitted(&worker, &generate(500));
-    let waiting = submitted(&worker, &generate(2));
-    let mut stream = TcpStream::connect(worker.address).unwrap();
-    let head = format!(
-        "GET {}/events HTTP/1.1\r\nhost: localhost\r\n\r\n",
-        path_of(&waiting)
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .unwrap();
-    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
-    assert!(lines.any(|line| line == ": ping"), "no ping came");
-    // A watcher that goes away cancels nothing.
-    drop(lines);
-    assert_eq!(worker.get(&path_of(&waiting)).json()["state"], "queued");
-    worker.post(&format!("{}/cancel", path_of(&long)), &json!({}));
-    assert_eq!(ended(&worker, &waiting)["state"], "succeeded");
-}
-
 #[test]
 fn waiting_and_running_jobs_are_cancelled() {
     let worker = TestWorker::start();
@@ -314,148 +239,6 @@ fn health_turns_bad_while_the_device_thread_is_stuck() {
     assert_eq!(worker.get("/v2/health/live").status, 200);
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(worker.get("/health").status, 200, "it is well again");
-}
-
-#[test]
-fn plans_are_made_brought_written_and_decided_again() {
-    let worker = TestWorker::start();
-    let calibrate = json!({"kind": "calibrate", "model": "avatars-dit", "labels": [1, 2], "n_images": 2,
-        "steps": 4, "guidance_scale": 3, "threshold": "D6", "search": "record-all"});
-    let job = succeeded(&worker, &calibrate);
-    let id = job["result"]["plan"].as_str().unwrap().to_owned();
-    let path = format!("/v1/plans/{id}");
-    let file = worker.get(&path);
-    assert_eq!(
-        (file.status, &file.json()["format"]),
-        (200, &json!("dfa-plan"))
-    );
-    let csv = worker.get(&format!("{path}.csv"));
-    assert!(
-        csv.header("content-type").starts_with("text/csv"),
-        "{}",
-        csv.text()
-    );
-    assert_eq!(worker.get(&format!("{path}.xdit.json")).status, 200);
-    let listed = worker.get("/v1/plans").json();
-    assert_eq!(listed["plans"][0]["id"], json!(id));
-
-    let same = worker.post("/v1/plans", &file.json());
-    assert_eq!(
-        (same.status, &same.json()["is_new"]),
-        (200, &json!(false)),
-        "the library has it already"
-    );
-    let as_csv = [("content-type", "text/csv")];
-    let brought = worker.ask("POST", "/v1/plans?n_tokens=256", &as_csv, csv.body.clone());
-    assert_eq!(brought.status, 201, "{}", brought.text());
-    let again = worker.ask("POST", "/v1/plans?n_tokens=256", &as_csv, csv.body);
-    assert_eq!(
-        (again.status, &again.json()["is_new"]),
-        (200, &json!(false))
-    );
-
-    let decide = |threshold: Value| {
-        worker.post(
-            &format!("{path}/redecide"),
-            &json!({"threshold": threshold}),
-        )
-    };
-    let exact = decide(json!("D6")).json();
-    assert_eq!(
-        (&exact["is_estimate"], &exact["changed"]),
-        (&json!(false), &json!([])),
-        "{exact}"
-    );
-    let all_full = decide(json!(0)).json();
-    assert_eq!(
-        all_full["plan"]["edited_from"].as_str().map(str::len),
-        Some(64),
-        "{all_full}"
-    );
-    for bad in [json!(-1), json!("D9"), json!(null), json!([1])] {
-        assert_code(&decide(bad), 400, "invalid_request");
-    }
-    let bare = format!(
-        "/v1/plans/{}/redecide",
-        brought.json()["plan"]["id"].as_str().unwrap()
-    );
-    let refused = worker.post(&bare, &json!({"threshold": 1}));
-    assert!([200, 409].contains(&refused.status), "{}", refused.text());
-
-    let compare = json!({"kind": "compare", "model": "avatars-dit", "plan": id, "labels": [1], "n_images": 1});
-    let report = succeeded(&worker, &compare)["result"]["report"].clone();
-    assert_eq!(report["format"], "dfa-report");
-}
-
-#[test]
-fn every_problem_of_a_plan_is_listed() {
-    let worker = TestWorker::start();
-    let broken = json!({"format": "dfa-plan", "version": 1, "window": {"left": 1, "right": 1},
-        "strategies": [["ast", "full"], ["full", "full"]], "edited_from": "nothing"});
-    let answer = worker.post("/v1/plans", &broken);
-    assert_code(&answer, 400, "invalid_plan");
-    let problems = answer.json()["error"]["problems"].as_array().map(Vec::len);
-    assert!(problems >= Some(2), "{}", answer.text());
-}
-
-#[test]
-fn images_come_in_openais_shape() {
-    let worker = TestWorker::start();
-    let ask = |more: Value| {
-        let mut body = json!({"prompt": "1", "num_inference_steps": 2, "seed": 7});
-        body.as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
-        let answer = worker.post("/v1/images/generations", &body);
-        assert_eq!(answer.status, 200, "{body}: {}", answer.text());
-        answer.json()
-    };
-    let by_url = ask(json!({}));
-    assert_eq!(by_url["warnings"], json!([]));
-    let url = by_url["data"][0]["url"].as_str().unwrap();
-    let path = url.strip_prefix(&worker.url("")).unwrap();
-    let picture = worker.get(path).body;
-    assert!(picture.starts_with(PNG));
-    let in_line = ask(
-        json!({"response_format": "b64_json", "n": 2, "model": "avatars-dit", "quality": "high",
-        "negative_prompt": "blur", "user": "me", "size": "auto", "plan": "none", "guidance_scale": 4}),
-    );
-    let images = in_line["data"].as_array().unwrap();
-    let decoded: Vec<Vec<u8>> = images
-        .iter()
-        .map(|image| BASE64.decode(image["b64_json"].as_str().unwrap()).unwrap())
-        .collect();
-    assert_eq!(decoded[0], picture, "the same seed gives the same image");
-    assert_ne!(decoded[1], picture);
-    let warnings = in_line["warnings"].to_string();
-    assert!(
-        warnings.contains("quality") && warnings.contains("negative_prompt"),
-        "{warnings}"
-    );
-}
-
-#[test]
-fn a_client_of_the_synchronous_route_that_goes_away_cancels() {
-    let worker = TestWorker::start();
-    let body = json!({"prompt": "1", "num_inference_steps": 500}).to_string();
-    let mut stream = TcpStream::connect(worker.address).unwrap();
-    let head = format!(
-        "POST /v1/images/generations HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    let start = Instant::now();
-    let jobs = || worker.get("/v1/jobs").json()["jobs"].clone();
-    while jobs()[0].is_null() {
-        assert!(start.elapsed() < Duration::from_secs(10), "no job came");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    stream
-        .set_read_timeout(Some(Duration::from_millis(50)))
-        .unwrap();
-    stream.read_exact(&mut [0]).unwrap_err();
-    drop(stream);
-    assert_eq!(ended(&worker, &jobs()[0])["state"], "cancelled");
 }
 
 #[test]

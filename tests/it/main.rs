@@ -53,6 +53,9 @@ mod http_malformed;
 // Jobs, plans, artifacts and images over HTTP, on a real model.
 mod http_jobs;
 
+// The schemas of /openapi.json against the wire types.
+mod http_schemas;
+
 // Every example of docs/http-api.md.
 mod http_documents;
 

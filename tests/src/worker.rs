@@ -2,13 +2,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Deref;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dfa_native_worker::http::serve::serve;
 use dfa_native_worker::http::{ApiKeys, HttpConfig};
 use dfa_native_worker::jobs::{Jobs, JobsConfig};
-use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +33,6 @@ impl Settings {
 
 /// A worker that serves the shipped model, until it is dropped.
 pub struct TestWorker {
-    pub address: SocketAddr,
     /// The jobs behind the routes.
     pub jobs: Jobs,
     client: Client,
@@ -71,42 +70,12 @@ impl TestWorker {
         });
         let (address, jobs) = told.recv().unwrap_or_else(|error| panic!("{error}"));
         Self {
-            address,
             jobs,
             client: Client::new(address),
             closing,
             thread: Some(thread),
             _folder: folder,
         }
-    }
-
-    /// The URL of a path.
-    pub fn url(&self, path: &str) -> String {
-        self.client.url(path)
-    }
-
-    /// Asks with method, path, headers and body.
-    ///
-    /// # Panics
-    /// If no answer comes.
-    pub fn ask(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: impl Into<Vec<u8>>,
-    ) -> Answer {
-        self.client.ask(method, path, headers, body)
-    }
-
-    /// `GET path`.
-    pub fn get(&self, path: &str) -> Answer {
-        self.client.get(path)
-    }
-
-    /// `POST path` with JSON.
-    pub fn post(&self, path: &str, body: &Value) -> Answer {
-        self.client.post(path, body)
     }
 
     /// Sends bytes as they are and reads until the worker closes or says nothing.
@@ -128,6 +97,15 @@ impl TestWorker {
     /// Tells the worker to stop, as a signal does once nothing runs.
     pub fn close(&self) {
         self.closing.cancel();
+    }
+}
+
+/// A worker is asked as its client is.
+impl Deref for TestWorker {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
     }
 }
 

@@ -4,6 +4,10 @@
 //! Unknown fields are refused. Reading checks the form of each value (a threshold is a
 //! finite number, a sampler is one of ours); whether model, labels, sizes and plan fit
 //! together is decided by the worker, which knows the models.
+//!
+//! The fields that all three kinds have stand in each of them: `#[serde(flatten)]` of a
+//! shared struct and `deny_unknown_fields` do not go together, and a misspelt field must
+//! not be ignored.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use dfa_core::wire::report::ImageMetrics;
 use dfa_core::wire::{CheckedPlan, Report};
 
 use super::generate::{positive, write_made};
@@ -128,82 +129,82 @@ fn quoted(path: &Path) -> String {
 
 /// The numbers for a terminal.
 fn table(report: &Report) -> String {
-    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    let (raw, compressed) = (report.timings.raw, report.timings.compressed);
-    let times = |raw: f64, compressed: f64| {
-        format!(
-            "{raw:>8.2} s {compressed:>8.2} s   × {:.2}",
-            raw / compressed
-        )
-    };
-    let mut lines = vec![
-        format!(
-            "{} images, {} steps, plan {}",
-            report.images.len(),
-            report.settings.n_steps,
-            report.plan.plan_hash.short()
-        ),
-        String::new(),
-        format!(
-            "attention MACs kept (QKᵀ and AV)   {:>8}",
-            percent(report.cost.attention_kept_share)
-        ),
-        format!(
-            "whole layer, with projections      {:>8}",
-            percent(report.cost.layer_kept_share)
-        ),
-        String::new(),
-        "                                        raw  compressed  speed-up".to_owned(),
-        format!(
-            "self-attention layers            {}",
-            times(raw.attention_secs, compressed.attention_secs)
-        ),
-        format!(
-            "whole run                        {}",
-            times(raw.total_secs, compressed.total_secs)
-        ),
-        String::new(),
+    let title = format!(
+        "{} images, {} steps, plan {}",
+        report.images.len(),
+        report.settings.n_steps,
+        report.plan.plan_hash.short()
+    );
+    let paragraphs = [
+        vec![title],
+        cost_lines(report),
+        time_lines(report),
+        likeness_lines(&report.images),
+        strategy_lines(report),
     ];
+    paragraphs.map(|lines| lines.join("\n")).join("\n\n")
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+fn cost_lines(report: &Report) -> Vec<String> {
+    let attention = percent(report.cost.attention_kept_share);
+    let layer = percent(report.cost.layer_kept_share);
+    vec![
+        format!("attention MACs kept (QKᵀ and AV)   {attention:>8}"),
+        format!("whole layer, with projections      {layer:>8}"),
+    ]
+}
+
+fn time_lines(report: &Report) -> Vec<String> {
+    let (raw, compressed) = (report.timings.raw, report.timings.compressed);
+    let line = |name: &str, raw: f64, compressed: f64| {
+        let speed_up = raw / compressed;
+        format!("{name:<33}{raw:>8.2} s {compressed:>8.2} s   × {speed_up:.2}")
+    };
+    vec![
+        "                                        raw  compressed  speed-up".to_owned(),
+        line(
+            "self-attention layers",
+            raw.attention_secs,
+            compressed.attention_secs,
+        ),
+        line("whole run", raw.total_secs, compressed.total_secs),
+    ]
+}
+
+fn likeness_lines(images: &[ImageMetrics]) -> Vec<String> {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
-    let ssim: Vec<f64> = report.images.iter().map(|image| image.ssim).collect();
-    let psnr: Vec<f64> = report
-        .images
-        .iter()
-        .filter_map(|image| image.psnr_db)
-        .collect();
-    let n_identical = report.images.len() - psnr.len();
     let worst = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);
-    if psnr.is_empty() {
-        lines.push("PSNR to raw                        identical".to_owned());
+    let ssim: Vec<f64> = images.iter().map(|image| image.ssim).collect();
+    let psnr: Vec<f64> = images.iter().filter_map(|image| image.psnr_db).collect();
+    let n_identical = images.len() - psnr.len();
+    let identical = match n_identical {
+        0 => String::new(),
+        n => format!(" ({n} identical)"),
+    };
+    let psnr = if psnr.is_empty() {
+        "identical".to_owned()
     } else {
-        let identical = if n_identical > 0 {
-            format!(" ({n_identical} identical)")
-        } else {
-            String::new()
-        };
-        lines.push(format!(
-            "PSNR to raw                        mean {:.2} dB, worst {:.2} dB{identical}",
-            mean(&psnr),
-            worst(&psnr)
-        ));
-    }
-    lines.push(format!(
-        "SSIM to raw                        mean {:.4}, worst {:.4}",
-        mean(&ssim),
-        worst(&ssim)
-    ));
-    lines.push(String::new());
-    let shares = report
-        .plan
-        .strategies
-        .iter()
-        .filter(|share| share.share > 0.0);
-    lines.extend(shares.map(|share| {
-        format!(
-            "{:<34} {:>8}",
-            share.strategy.paper_name(),
-            percent(share.share)
-        )
-    }));
-    lines.join("\n")
+        let (mean, worst) = (mean(&psnr), worst(&psnr));
+        format!("mean {mean:.2} dB, worst {worst:.2} dB{identical}")
+    };
+    let (mean, worst) = (mean(&ssim), worst(&ssim));
+    vec![
+        format!("PSNR to raw                        {psnr}"),
+        format!("SSIM to raw                        mean {mean:.4}, worst {worst:.4}"),
+    ]
+}
+
+/// The strategies that the plan uses.
+fn strategy_lines(report: &Report) -> Vec<String> {
+    let used = report.plan.strategies.iter();
+    let used = used.filter(|share| share.share > 0.0);
+    let lines = used.map(|share| {
+        let name = share.strategy.paper_name();
+        format!("{name:<34} {:>8}", percent(share.share))
+    });
+    lines.collect()
 }

@@ -174,17 +174,29 @@ impl ModelFacts {
 
     fn text(&self) -> String {
         let folder = &self.folder;
-        let config = &folder.transformer;
         let mut text = format!("{} ({})\n", folder.model_id, folder.path.display());
+        self.write_network(&mut text);
+        let sampler = &folder.sampler;
         let _ = writeln!(
             text,
-            "  family   DiT, class-conditional, {}",
-            if folder.has_vae {
-                "with a VAE"
-            } else {
-                "in pixel space (no VAE)"
-            }
+            "  sampler  {}, predicts {}, {} spacing, {} training timesteps",
+            sampler.kind(),
+            format!("{:?}", sampler.prediction).to_lowercase(),
+            format!("{:?}", sampler.spacing).to_lowercase(),
+            sampler.betas.n_timesteps,
         );
+        self.write_weights(&mut text);
+        text
+    }
+
+    fn write_network(&self, text: &mut String) {
+        let config = &self.folder.transformer;
+        let space = if self.folder.has_vae {
+            "with a VAE"
+        } else {
+            "in pixel space (no VAE)"
+        };
+        let _ = writeln!(text, "  family   DiT, class-conditional, {space}");
         let _ = writeln!(
             text,
             "  network  {} blocks, {} heads of {}, width {}",
@@ -201,21 +213,11 @@ impl ModelFacts {
             side = config.sample_size,
             patch = config.patch_size,
         );
-        let _ = writeln!(
-            text,
-            "  classes  {}{}",
-            config.n_classes,
-            self.class_names()
-        );
-        let sampler = &folder.sampler;
-        let _ = writeln!(
-            text,
-            "  sampler  {}, predicts {}, {} spacing, {} training timesteps",
-            sampler.kind(),
-            format!("{:?}", sampler.prediction).to_lowercase(),
-            format!("{:?}", sampler.spacing).to_lowercase(),
-            sampler.betas.n_timesteps,
-        );
+        let names = self.class_names();
+        let _ = writeln!(text, "  classes  {}{names}", config.n_classes);
+    }
+
+    fn write_weights(&self, text: &mut String) {
         for (name, file) in &self.weights {
             let _ = writeln!(
                 text,
@@ -231,7 +233,6 @@ impl ModelFacts {
             let _ = writeln!(text, "           config {}", identity.config_sha256);
             let _ = writeln!(text, "           scheduler {}", identity.scheduler_sha256);
         }
-        text
     }
 
     /// `: 0 adventurer, 1 big-ears, …`, at most twenty.

@@ -30,7 +30,7 @@ pub enum SamplerError {
     },
     /// The timesteps of so many steps are not distinct timesteps of the training.
     #[error(
-        "{n_steps} steps do not fit the {n_timesteps} timesteps of the training with this sampler; choose another number of steps"
+        "{n_steps} steps do not fit the {n_timesteps} timesteps of the training with this sampler; choose another number of steps, or another sampler"
     )]
     StepsDoNotFit {
         /// What was asked for.

@@ -16,10 +16,9 @@ use dfa_core::wire::service::LoginRequest;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
-use super::Service;
 use super::error::{ApiError, ApiResult, ErrorCode};
 use super::input::JsonBody;
-use super::page;
+use super::{Service, cookie, page};
 
 const COOKIE: &str = "dfa_session";
 /// More browsers than this are not logged in at once; the oldest is forgotten.
@@ -157,9 +156,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 fn session_token(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(header::COOKIE).iter();
-    let texts = cookies.filter_map(|cookie| cookie.to_str().ok());
-    let mut pairs = texts.flat_map(|text| text.split(';'));
-    pairs.find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+    let mut texts = cookies.filter_map(|cookie| cookie.to_str().ok());
+    texts.find_map(|text| cookie::value_of(text, COOKIE))
 }
 
 /// Exchanges a key for a cookie.

@@ -19,6 +19,9 @@ pub struct HttpConfig {
     pub cors_allow_origins: Vec<Origin>,
     /// Most bytes of a body.
     pub payload_limit_bytes: usize,
+    /// Longest time until the head of a request is there, and so the longest that a
+    /// connection is kept without one.
+    pub head_timeout: Duration,
     /// Longest time of an ordinary request; streams and waits have their own.
     pub request_timeout: Duration,
     /// Longest time that `?wait=` and the synchronous image route wait.
@@ -71,6 +74,7 @@ impl Default for HttpConfig {
             allowed_hosts: Some(loopback_names()),
             cors_allow_origins: Vec::new(),
             payload_limit_bytes: 2_000_000,
+            head_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),
             longest_wait: Duration::from_secs(60),
             images_timeout: Duration::from_secs(600),

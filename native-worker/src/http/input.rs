@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::Service;
 use super::error::{ApiError, ApiResult, ErrorCode};
+use super::query::{GivenTwice, Parameters};
 
 /// Deepest JSON that is read.
 pub(super) const MAX_JSON_DEPTH: u32 = 32;
@@ -150,7 +151,7 @@ where
 }
 
 /// The query, each parameter taken once by name; what is left over is refused.
-pub(super) struct Params(Vec<(String, String)>);
+pub(super) struct Params(Parameters);
 
 impl FromRequestParts<Service> for Params {
     type Rejection = ApiError;
@@ -158,7 +159,7 @@ impl FromRequestParts<Service> for Params {
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> ApiResult<Self> {
         let pairs = Query::<Vec<(String, String)>>::from_request_parts(parts, service).await;
         pairs
-            .map(|Query(pairs)| Self(pairs))
+            .map(|Query(pairs)| Self(Parameters(pairs)))
             .map_err(|error| ApiError::invalid("query", error.body_text()))
     }
 }
@@ -166,12 +167,8 @@ impl FromRequestParts<Service> for Params {
 impl Params {
     /// Takes a parameter's text.
     pub(super) fn text(&mut self, name: &str) -> ApiResult<Option<String>> {
-        let found = self.0.iter().position(|(key, _)| key == name);
-        let value = found.map(|idx| self.0.remove(idx).1);
-        if self.0.iter().any(|(key, _)| key == name) {
-            return Err(ApiError::invalid(name, format!("{name} is given twice")));
-        }
-        Ok(value)
+        let twice = |GivenTwice| ApiError::invalid(name, format!("{name} is given twice"));
+        self.0.take(name).map_err(twice)
     }
 
     /// Takes a parameter as a `T`.
@@ -189,9 +186,9 @@ impl Params {
 
     /// Nothing may be left.
     pub(super) fn end(self) -> ApiResult<()> {
-        match self.0.first() {
+        match self.0.left_over() {
             None => Ok(()),
-            Some((name, _)) => {
+            Some(name) => {
                 let name: String = name.chars().take(80).collect();
                 let message = format!("there is no parameter {name} here");
                 Err(ApiError::invalid(name, message))

@@ -21,6 +21,7 @@ use super::input::{
 };
 use super::job_routes::page_size;
 use super::plan_name::{PlanForm, PlanName};
+use super::query::window_sides;
 use super::redecision::answer;
 use crate::jobs::{ImportSettings, PlanFormat};
 
@@ -127,14 +128,7 @@ fn import_settings(params: &mut Params, headers: &HeaderMap) -> ApiResult<Import
 }
 
 fn parse_window(text: &str) -> ApiResult<Window> {
-    let side = |text: &str| {
-        let side = text.trim().parse::<usize>().ok();
-        side.filter(|&keys| keys <= MAX_TOKENS)
-    };
-    let sides = match text.split_once(',') {
-        Some((left, right)) => side(left).zip(side(right)),
-        None => side(text).zip(side(text)),
-    };
+    let sides = window_sides(text, MAX_TOKENS);
     let window = sides.map(|(left, right)| Window { left, right });
     window.ok_or_else(|| ApiError::invalid("window", "a window is N or LEFT,RIGHT"))
 }

@@ -218,7 +218,7 @@ fn invalid_setup(error: &SetupError, fields: &RunFields<'_>) -> Invalid {
             .map_or_else(|| "the model's".into(), |size| size.to_string())
     };
     let problem = error.to_string();
-    let say = |field, value: String, remedy: &str| invalid(field, value, problem, remedy);
+    let say = |field, value: String, remedy: &str| invalid(field, value, &*problem, remedy);
     match error {
         SetupError::Label(_) => say("labels", labels(), "GET /v1/models lists the classes"),
         SetupError::Guidance(_) => {
@@ -226,8 +226,10 @@ fn invalid_setup(error: &SetupError, fields: &RunFields<'_>) -> Invalid {
             say("guidance_scale", value, "choose a finite number")
         }
         SetupError::Sampler(_) => {
-            let value = spec.n_steps.to_string();
-            say("steps", value, "or choose another sampler")
+            // These errors end with what to do.
+            let own = problem.split_once("; ");
+            let (problem, remedy) = own.unwrap_or((&problem, "choose another sampler"));
+            invalid("steps", spec.n_steps, problem, remedy)
         }
         SetupError::OutOfRange { what, .. } => match *what {
             "--steps" => say("steps", spec.n_steps.to_string(), "choose fewer steps"),
