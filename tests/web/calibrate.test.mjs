@@ -8,7 +8,7 @@ after(closeBrowser);
 
 /** Starts a calibration with the form and returns the job's id. */
 async function start(page, { steps, threshold = "0.1", inputs = 1 }) {
-  await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Calibrate" }).click();
+  await page.getByRole("navigation", { name: "Pages", exact: true }).getByRole("link", { name: "Calibrate" }).click();
   const form = page.getByRole("form", { name: "New calibration" });
   await form.getByLabel("Denoising steps").fill(String(steps));
   await form.getByLabel("Number of inputs").fill(String(inputs));
@@ -18,25 +18,22 @@ async function start(page, { steps, threshold = "0.1", inputs = 1 }) {
   return /job=([0-9a-f-]{36})/.exec(page.url())[1];
 }
 
-const lettered = (page) => page.evaluate(() =>
-  [...document.querySelectorAll("main [role=gridcell]")].filter((cell) => cell.textContent.trim()).length);
+/** In the page: how many cells of the live grid are decided. */
+const N_DECIDED = `[...document.querySelectorAll(".live-grid i")].filter((cell) => cell.textContent.trim()).length`;
+const decided = (page) => page.evaluate(N_DECIDED);
+const decidedReach = (page, wanted) => page.waitForFunction(`${N_DECIDED} >= ${wanted}`);
 
 test("the grid fills live, a reload in the middle goes on, and the plan opens", async (t) => {
   const page = await open(t);
   const id = await start(page, { steps: 8 });
-  await page.waitForFunction(() =>
-    [...document.querySelectorAll("main [role=gridcell]")].filter((cell) => cell.textContent.trim()).length > 6);
+  await decidedReach(page, 7);
   await assertAccessible(page, "a running calibration");
-  const before = await lettered(page);
+  const before = await decided(page);
   await page.reload();
-  await page.waitForFunction(
-    (before) =>
-      [...document.querySelectorAll("main [role=gridcell]")].filter((cell) => cell.textContent.trim()).length >= before,
-    before,
-  );
+  await decidedReach(page, before);
   const job = await jobEnded(id);
   await page.getByRole("heading", { name: "The plan is ready" }).waitFor();
-  assert.equal(await lettered(page), 8 * 6);
+  assert.equal(await decided(page), 8 * 6);
   await assertAccessible(page, "a finished calibration");
   await page.getByRole("region", { name: "The plan is ready" }).getByRole("link").first().click();
   await page.waitForURL(new RegExp(`#plan.*id=${job.result.plan}`));

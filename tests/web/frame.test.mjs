@@ -9,7 +9,7 @@ after(closeBrowser);
 test("the menu goes to every page, and the address says which", async (t) => {
   const page = await open(t);
   for (const name of ["Calibrate", "Generate", "Jobs", "Plan"]) {
-    await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name }).click();
+    await page.getByRole("navigation", { name: "Pages", exact: true }).getByRole("link", { name }).click();
     await page.waitForURL(new RegExp(`#${name.toLowerCase()}`));
     assert.match(await page.title(), new RegExp(`^${name} `));
     const current = page.locator("nav [aria-current=page]");

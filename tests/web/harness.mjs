@@ -55,7 +55,7 @@ export async function open(t, { url = WORKER, fragment = "", expected = [], ...o
     assert.deepEqual(complaints, [], "the page complained");
   });
   await page.goto(url + "/" + fragment);
-  await page.getByRole("navigation", { name: "Pages" }).waitFor();
+  await page.getByRole("navigation", { name: "Pages", exact: true }).waitFor();
   return page;
 }
 

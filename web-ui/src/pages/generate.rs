@@ -44,7 +44,7 @@ pub fn GeneratePage() -> impl IntoView {
     let opened = RwSignal::new(None::<PicturePair>);
     let sample = RwSignal::new(None::<Report>);
     Effect::new(move |_| {
-        let wanted = matches!(shared.worker.get(), Worker::None | Worker::Away(_));
+        let wanted = !matches!(shared.worker.get(), Worker::Asked | Worker::Locked);
         if wanted && sample.get_untracked().is_none() {
             spawn_local(async move {
                 if let Ok(report) = api::get(&format!("{SAMPLE}/report.json")).await {
@@ -83,7 +83,7 @@ pub fn GeneratePage() -> impl IntoView {
     }
 }
 
-/// The pictures of the job, or of the sample where there is no worker.
+/// The pictures of the job, or of the sample while none was asked for.
 fn shown(run: RunState, sample: RwSignal<Option<Report>>) -> (Vec<MadeImage>, Option<Report>) {
     if let Some(result) = run.result.get() {
         return (made_images(&result, api::artifact_url), result.report);
