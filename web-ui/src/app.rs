@@ -8,12 +8,9 @@ use crate::components::login::Login;
 use crate::components::theme::ThemeButton;
 use crate::components::worker_badge::WorkerBadge;
 use crate::link::{Link, Page};
-use crate::pages::calibrate::CalibratePage;
-use crate::pages::generate::GeneratePage;
-use crate::pages::jobs::JobsPage;
-use crate::pages::plan::PlanPage;
 use crate::pages::plan::desk::Desk;
 use crate::pages::plan::pareto_card::Reports;
+use crate::parts::PartOfPage;
 use crate::presence::ask_worker;
 use crate::state::Shared;
 
@@ -51,12 +48,7 @@ pub fn App() -> impl IntoView {
             <ThemeButton/>
         </header>
         <main id="main" tabindex="-1">
-            {move || match page.get() {
-                Page::Plan => view! { <PlanPage/> }.into_any(),
-                Page::Calibrate => view! { <CalibratePage/> }.into_any(),
-                Page::Generate => view! { <GeneratePage/> }.into_any(),
-                Page::Jobs => view! { <JobsPage/> }.into_any(),
-            }}
+            {move || view! { <PartOfPage page=page.get()/> }}
         </main>
         <p class="visually-hidden" role="status" aria-live="polite">
             {move || shared.announcement.get()}

@@ -18,7 +18,14 @@
 //!
 //! Everything that decides (Algorithm 1, costs, error metrics) is [`dfa_core`]'s: the very
 //! code that the worker runs.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+#![cfg_attr(
+    target_arch = "wasm32",
+    allow(
+        clippy::needless_pass_by_value,
+        reason = "components own their properties"
+    )
+)]
 
 pub mod figure;
 pub mod forms;
@@ -37,6 +44,8 @@ pub mod app;
 pub mod components;
 #[cfg(target_arch = "wasm32")]
 pub mod pages;
+#[cfg(target_arch = "wasm32")]
+pub mod parts;
 #[cfg(target_arch = "wasm32")]
 pub mod presence;
 #[cfg(target_arch = "wasm32")]

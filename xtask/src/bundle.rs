@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use wasm_bindgen_cli_support::Bindgen;
+use wasm_split_cli_support::Options;
 
-use crate::repo::{self, Failure, Repo, because};
+use crate::repo::{Failure, Repo, because};
 
 /// The page's style sheets, in the order in which they count.
 const STYLES: [&str; 7] = [
@@ -26,7 +27,8 @@ const STYLES: [&str; 7] = [
 /// What a first visit may cost: all of page, glue, style and WebAssembly, packed.
 const MAX_FIRST_LOAD_BYTES: usize = 600_000;
 /// What is loaded before anything is seen.
-const FIRST_LOAD: [&str; 5] = [
+const FIRST_LOAD: [&str; 6] = [
+    "parts.js",
     "index.html",
     "page.css",
     "start.js",
@@ -37,12 +39,9 @@ const FIRST_LOAD: [&str; 5] = [
 /// Writes the page's files to `dist`.
 pub(crate) fn run(repo: &Repo, wasm: &Path, dist: &Path, dev: bool) -> Result<(), Failure> {
     empty(dist)?;
-    write_glue(wasm, dist)?;
-    let note = if dev {
-        "not shrunk (--dev)".into()
-    } else {
-        shrink(repo, dist)?
-    };
+    let main = wasm.with_extension("main.wasm");
+    split(wasm, dist, &main)?;
+    write_glue(&main, dist)?;
     let page = repo.root.join("web-ui");
     write_style(&page, dist)?;
     for file in ["index.html", "start.js", "icon.svg"] {
@@ -50,11 +49,11 @@ pub(crate) fn run(repo: &Repo, wasm: &Path, dist: &Path, dev: bool) -> Result<()
     }
     copy_folder(&page.join("sample"), &dist.join("sample"))?;
     let total = pack_all(dist)?;
-    println!("first load, packed: {total} bytes of {MAX_FIRST_LOAD_BYTES}; {note}");
+    println!("first load, packed: {total} bytes of {MAX_FIRST_LOAD_BYTES}");
     if !dev && total > MAX_FIRST_LOAD_BYTES {
         return Err(Failure::new(format!(
             "the first load is {total} bytes, more than {MAX_FIRST_LOAD_BYTES}: see what grew with \
-             `twiggy top`, or turn features of web-ui's dependencies off"
+             `twiggy top`, and make a page a part of its own (web-ui/src/parts.rs)"
         )));
     }
     Ok(())
@@ -71,13 +70,29 @@ fn empty(dist: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write_glue(wasm: &Path, dist: &Path) -> Result<(), Failure> {
+/// Parts the WebAssembly: what every visit needs becomes the page, the rest is fetched by
+/// the page when it is first asked for.
+fn split(wasm: &Path, dist: &Path, page: &Path) -> Result<(), Failure> {
+    let bytes = fs::read(wasm).map_err(because(format!("cannot read {}", wasm.display())))?;
+    let mut options = Options::new(&bytes);
+    options.output_dir = dist;
+    options.main_out_path = page;
+    options.link_name = "./parts.js";
+    options.main_module = "./page.js";
+    wasm_split_cli_support::transform(options)
+        .map(drop)
+        .map_err(because("cannot part the page's WebAssembly"))
+}
+
+fn write_glue(page: &Path, dist: &Path) -> Result<(), Failure> {
     let mut bindgen = Bindgen::new();
     bindgen
-        .input_path(wasm)
+        .input_path(page)
         .out_name("page")
         // Without this the glue does not find its own WebAssembly.
         .omit_default_module_path(false)
+        // The parts find what they share with the page by these.
+        .keep_lld_exports(true)
         .typescript(false)
         .remove_name_section(true)
         .remove_producers_section(true);
@@ -85,31 +100,6 @@ fn write_glue(wasm: &Path, dist: &Path) -> Result<(), Failure> {
         .web(true)
         .and_then(|bindgen| bindgen.generate(dist))
         .map_err(because("wasm-bindgen cannot make the page's glue"))
-}
-
-/// Lets binaryen's `wasm-opt` shrink the WebAssembly further, where it is installed.
-fn shrink(repo: &Repo, dist: &Path) -> Result<String, Failure> {
-    let wasm = dist.join("page_bg.wasm");
-    let mut command = repo.program("wasm-opt");
-    command.arg(&wasm).arg("-Oz").arg("-o").arg(&wasm).args([
-        "--enable-bulk-memory",
-        "--enable-nontrapping-float-to-int",
-        "--enable-sign-ext",
-        "--enable-mutable-globals",
-        "--enable-reference-types",
-        "--enable-multivalue",
-        "--enable-simd",
-    ]);
-    match repo::capture(&mut command) {
-        Ok(captured) if captured.success => Ok("shrunk by wasm-opt".into()),
-        Ok(captured) => Err(Failure::new(format!(
-            "wasm-opt failed:\n{}",
-            captured.stderr
-        ))),
-        Err(_) => {
-            Ok("wasm-opt is not installed (Debian: binaryen), it would save a few percent".into())
-        }
-    }
 }
 
 fn write_style(page: &Path, dist: &Path) -> Result<(), Failure> {

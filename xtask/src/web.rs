@@ -20,7 +20,7 @@ const DIST: &str = "web-ui/dist";
 const WITH_WORKER: &str = r#"<meta name="dfa-worker" content="same-origin">"#;
 const WITHOUT_WORKER: &str = r#"<meta name="dfa-worker" content="none">"#;
 /// Vector instructions: every browser of the last years has them.
-const RUSTFLAGS: &str = "-Ctarget-feature=+simd128";
+const RUSTFLAGS: &str = "-Ctarget-feature=+simd128 --cfg erase_components";
 
 /// `cargo xtask web`.
 pub(crate) fn run(repo: &Repo, request: &WebRequest) -> Result<(), Failure> {

@@ -16,17 +16,20 @@ use super::error::{ApiError, ErrorCode};
 struct Files;
 
 const INDEX: &str = "index.html";
-
-/// The name of the page's file that a path asks for, if it asks for one.
+const SAMPLE: &str = "sample/";
+/// The name of the page's file that a path asks for, if it may be one.
 fn file_name(path: &str) -> Option<&str> {
     let name = match path {
         "/" => INDEX,
         path => path.strip_prefix('/')?,
     };
-    let is_known = ["page.", "page_bg.", "start.js", "icon.", "sample/"]
-        .iter()
-        .any(|start| name.starts_with(start));
-    (is_known || name == INDEX).then_some(name)
+    let (kinds, last): (&[&str], &str) = match name.strip_prefix(SAMPLE) {
+        Some(last) => (&[".json", ".png"], last),
+        None => (&[".html", ".css", ".js", ".wasm", ".svg"], name),
+    };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let is_known = kinds.iter().any(|kind| last.ends_with(kind));
+    (is_known && !last.starts_with('.') && last.bytes().all(is_plain)).then_some(name)
 }
 
 /// Whether anybody may ask for a path because it is a part of the page.
@@ -130,6 +133,11 @@ mod tests {
         check("/v1/jobs", false);
         check("/metrics", false);
         check("/README.md", false);
+        check("/split_jobs.wasm", true);
+        check("/openapi.json", false);
+        check("/sample/../page.js", false);
+        check("/sample/more/plan.json", false);
+        check("/.hidden.js", false);
     }
 
     #[test]
