@@ -1,5 +1,6 @@
 //! The frame: menu, theme, help, what the worker is doing, and one page at a time.
 
+use leptos::either::EitherOf4;
 use leptos::ev;
 use leptos::prelude::*;
 
@@ -8,9 +9,10 @@ use crate::components::login::Login;
 use crate::components::theme::ThemeButton;
 use crate::components::worker_badge::WorkerBadge;
 use crate::link::{Link, Page};
+use crate::pages::plan::PlanPage;
 use crate::pages::plan::desk::Desk;
 use crate::pages::plan::pareto_card::Reports;
-use crate::parts::PartOfPage;
+use crate::parts::{PartOfPage, calibrate_part, generate_part, jobs_part};
 use crate::presence::ask_worker;
 use crate::state::Shared;
 
@@ -48,7 +50,13 @@ pub fn App() -> impl IntoView {
             <ThemeButton/>
         </header>
         <main id="main" tabindex="-1">
-            {move || view! { <PartOfPage page=page.get()/> }}
+            // Of different types, so that one page is gone before the next one comes.
+            {move || match page.get() {
+                Page::Plan => EitherOf4::A(view! { <PlanPage/> }),
+                Page::Calibrate => EitherOf4::B(view! { <PartOfPage fetch=calibrate_part/> }),
+                Page::Generate => EitherOf4::C(view! { <PartOfPage fetch=generate_part/> }),
+                Page::Jobs => EitherOf4::D(view! { <PartOfPage fetch=jobs_part/> }),
+            }}
         </main>
         <p class="visually-hidden" role="status" aria-live="polite">
             {move || shared.announcement.get()}

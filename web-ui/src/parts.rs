@@ -8,14 +8,14 @@
     reason = "written by the macro: the call into a part that is loaded later"
 )]
 
+use std::pin::Pin;
+
 use leptos::prelude::*;
 use leptos::wasm_split::{SplitLoaderError, wasm_split};
 
-use crate::link::Page;
 use crate::pages::calibrate::CalibratePage;
 use crate::pages::generate::GeneratePage;
 use crate::pages::jobs::JobsPage;
-use crate::pages::plan::PlanPage;
 
 /// A part was not fetched: the network failed, or the worker is away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +27,14 @@ impl From<SplitLoaderError> for PartMissing {
     }
 }
 
+/// A page on its way.
+pub type Fetching = Pin<Box<dyn Future<Output = Result<AnyView, PartMissing>> + Send>>;
+
 /// A page, fetched if it is not there yet.
 #[component]
 pub fn PartOfPage(
-    /// Which page.
-    page: Page,
+    /// Which page: one of the functions below.
+    fetch: fn() -> Fetching,
 ) -> impl IntoView {
     let attempt = RwSignal::new(0);
     view! {
@@ -39,20 +42,26 @@ pub fn PartOfPage(
             {move || {
                 attempt.track();
                 Suspend::new(async move {
-                    fetched(page).await.unwrap_or_else(|PartMissing| missing(attempt))
+                    fetch().await.unwrap_or_else(|PartMissing| missing(attempt))
                 })
             }}
         </Suspense>
     }
 }
 
-async fn fetched(page: Page) -> Result<AnyView, PartMissing> {
-    match page {
-        Page::Plan => Ok(view! { <PlanPage/> }.into_any()),
-        Page::Calibrate => calibrate().await,
-        Page::Generate => generate().await,
-        Page::Jobs => jobs().await,
-    }
+/// The page Calibrate.
+pub fn calibrate_part() -> Fetching {
+    Box::pin(calibrate())
+}
+
+/// The page Generate.
+pub fn generate_part() -> Fetching {
+    Box::pin(generate())
+}
+
+/// The page Jobs.
+pub fn jobs_part() -> Fetching {
+    Box::pin(jobs())
 }
 
 fn missing(attempt: RwSignal<u32>) -> AnyView {

@@ -115,7 +115,8 @@ fn dot(
         number(point.x),
         if is_here { ", open now" } else { "" }
     );
-    let label = words.clone();
+    // Who speaks to the page says what stands beside the point.
+    let label = format!("{words}, {}", short(plan));
     // Names at the right edge stand to the left of their point.
     let is_right = x > WIDTH - 80.0;
     let anchor = if is_right { "end" } else { "start" };

@@ -109,12 +109,12 @@ fn Flips() -> impl IntoView {
     view! {
         <span class="segmented" role="group" aria-label="Next cell that changes">
             <button
-                aria-label="Lower δ to where the next cell changes"
+                aria-label="◂ flip: lower δ to where the next cell changes"
                 title="Lower δ to where the next cell changes (Shift+[)"
                 on:click=move |_| flip(desk, Direction::Down)
             >"◂ flip"</button>
             <button
-                aria-label="Raise δ to where the next cell changes"
+                aria-label="flip ▸: raise δ to where the next cell changes"
                 title="Raise δ to where the next cell changes (Shift+])"
                 on:click=move |_| flip(desk, Direction::Up)
             >"flip ▸"</button>
