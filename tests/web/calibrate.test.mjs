@@ -18,10 +18,14 @@ async function start(page, { steps, threshold = "0.1", inputs = 1 }) {
   return /job=([0-9a-f-]{36})/.exec(page.url())[1];
 }
 
-/** In the page: how many cells of the live grid are decided. */
-const N_DECIDED = `[...document.querySelectorAll(".live-grid i")].filter((cell) => cell.textContent.trim()).length`;
-const decided = (page) => page.evaluate(N_DECIDED);
-const decidedReach = (page, wanted) => page.waitForFunction(`${N_DECIDED} >= ${wanted}`);
+/** How many cells of the live grid are decided. */
+const decided = (page) => page.evaluate(() =>
+  [...document.querySelectorAll("main [role=gridcell]")].filter((cell) => cell.textContent.trim()).length);
+const decidedReach = (page, wanted) => page.waitForFunction(
+  (wanted) =>
+    [...document.querySelectorAll("main [role=gridcell]")].filter((cell) => cell.textContent.trim()).length >= wanted,
+  wanted,
+);
 
 test("the grid fills live, a reload in the middle goes on, and the plan opens", async (t) => {
   const page = await open(t);

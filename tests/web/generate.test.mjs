@@ -13,7 +13,7 @@ const engine = (page) => page.locator(".engine-line");
 
 /** What the page says of the pair, as text, once it has measured it. */
 async function numbers(page) {
-  const pair = page.getByRole("region", { name: "The pair" });
+  const pair = page.getByRole("region", { name: "The pair", exact: true });
   await pair.getByText(/PSNR/).first().waitFor();
   await page.waitForFunction(() => /\d+\.\d+\s*dB/.test(document.querySelector(".image-pair")?.textContent));
   return pair.textContent();

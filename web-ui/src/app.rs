@@ -12,7 +12,7 @@ use crate::link::{Link, Page};
 use crate::pages::plan::PlanPage;
 use crate::pages::plan::desk::Desk;
 use crate::pages::plan::pareto_card::Reports;
-use crate::parts::{PartOfPage, calibrate_part, generate_part, jobs_part};
+use crate::parts::{CALIBRATE, GENERATE, JOBS, PartOfPage};
 use crate::presence::ask_worker;
 use crate::state::Shared;
 
@@ -53,9 +53,9 @@ pub fn App() -> impl IntoView {
             // Of different types, so that one page is gone before the next one comes.
             {move || match page.get() {
                 Page::Plan => EitherOf4::A(view! { <PlanPage/> }),
-                Page::Calibrate => EitherOf4::B(view! { <PartOfPage fetch=calibrate_part/> }),
-                Page::Generate => EitherOf4::C(view! { <PartOfPage fetch=generate_part/> }),
-                Page::Jobs => EitherOf4::D(view! { <PartOfPage fetch=jobs_part/> }),
+                Page::Calibrate => EitherOf4::B(view! { <PartOfPage part=CALIBRATE/> }),
+                Page::Generate => EitherOf4::C(view! { <PartOfPage part=GENERATE/> }),
+                Page::Jobs => EitherOf4::D(view! { <PartOfPage part=JOBS/> }),
             }}
         </main>
         <p class="visually-hidden" role="status" aria-live="polite">

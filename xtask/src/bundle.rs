@@ -41,7 +41,7 @@ pub(crate) fn run(repo: &Repo, wasm: &Path, dist: &Path, dev: bool) -> Result<()
     empty(dist)?;
     let main = wasm.with_extension("main.wasm");
     split(wasm, dist, &main)?;
-    write_glue(&main, dist)?;
+    write_glue(&main, dist, dev)?;
     let page = repo.root.join("web-ui");
     write_style(&page, dist)?;
     for file in ["index.html", "start.js", "icon.svg"] {
@@ -84,7 +84,7 @@ fn split(wasm: &Path, dist: &Path, page: &Path) -> Result<(), Failure> {
         .map_err(because("cannot part the page's WebAssembly"))
 }
 
-fn write_glue(page: &Path, dist: &Path) -> Result<(), Failure> {
+fn write_glue(page: &Path, dist: &Path, dev: bool) -> Result<(), Failure> {
     let mut bindgen = Bindgen::new();
     bindgen
         .input_path(page)
@@ -94,7 +94,7 @@ fn write_glue(page: &Path, dist: &Path) -> Result<(), Failure> {
         // The parts find what they share with the page by these.
         .keep_lld_exports(true)
         .typescript(false)
-        .remove_name_section(true)
+        .remove_name_section(!dev)
         .remove_producers_section(true);
     bindgen
         .web(true)
