@@ -10,6 +10,7 @@ use crate::repo::{self, Failure, Repo};
 use crate::stages::{Ending, Policy, Stages};
 use crate::tidy;
 use crate::wasm::{self, WasmToolchain};
+use crate::web;
 
 /// Crates outside the workspace: each has a profile or a target of its own.
 pub(crate) const MANIFESTS_OUTSIDE: [&str; 3] =
@@ -138,6 +139,7 @@ fn wasm_stages(stages: &mut Stages, repo: &Repo) {
                 .args(["clippy", "-p", "dfa-web-ui", "--profile", "web-dev"])
                 .args(wasm::TARGET_FLAG)
                 .env("CARGO_TARGET_DIR", repo.target_dir.join("wasm"))
+                .env(web::RUSTFLAGS_VARIABLE, web::RUSTFLAGS)
                 .args(["--", "-D", "warnings"]);
             repo::run(&mut command)?;
             Ok(Ending::Passed)

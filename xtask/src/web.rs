@@ -19,8 +19,11 @@ const DIST: &str = "web-ui/dist";
 /// The line of `index.html` that says that a worker serves the page.
 const WITH_WORKER: &str = r#"<meta name="dfa-worker" content="same-origin">"#;
 const WITHOUT_WORKER: &str = r#"<meta name="dfa-worker" content="none">"#;
-/// Vector instructions: every browser of the last years has them.
-const RUSTFLAGS: &str = "-Ctarget-feature=+simd128 --cfg erase_components";
+/// How the page is compiled, in a variable that reaches no build script: vector instructions,
+/// which every browser of the last years has, and components without their types, which
+/// makes the page smaller.
+pub(crate) const RUSTFLAGS_VARIABLE: &str = "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS";
+pub(crate) const RUSTFLAGS: &str = "-Ctarget-feature=+simd128 --cfg erase_components";
 
 /// `cargo xtask web`.
 pub(crate) fn run(repo: &Repo, request: &WebRequest) -> Result<(), Failure> {
@@ -48,7 +51,7 @@ pub(crate) fn build(repo: &Repo, toolchain: &WasmToolchain, dev: bool) -> Result
         .args(["build", "-p", "dfa-web-ui", "--bin", "dfa-page"])
         .args(["--profile", profile])
         .args(wasm::TARGET_FLAG)
-        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", RUSTFLAGS)
+        .env(RUSTFLAGS_VARIABLE, RUSTFLAGS)
         // A folder of its own: another toolchain must not rebuild the main one.
         .env("CARGO_TARGET_DIR", &target_dir);
     repo::run(&mut command)?;

@@ -29,10 +29,11 @@ pub fn CalibrateForm(worker: Arc<Capabilities>) -> impl IntoView {
     // A refusal comes later than the click; the field that it names is looked at then.
     Effect::new(move |was_sending: Option<bool>| {
         let is_sending = state.is_sending.get();
-        if was_sending == Some(true) && !is_sending {
-            if let Some(field) = state.first_problem() {
-                focus(field);
-            }
+        if was_sending == Some(true)
+            && !is_sending
+            && let Some(field) = state.first_problem()
+        {
+            focus(field);
         }
         is_sending
     });
