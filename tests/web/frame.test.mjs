@@ -45,6 +45,19 @@ test("? opens the help, Esc closes it and gives the focus back", async (t) => {
   await help.waitFor({ state: "hidden" });
 });
 
+test("single keys can be turned off", async (t) => {
+  const page = await open(t, { fragment: "#plan?id=sample" });
+  await page.locator(".workplace [role=gridcell][tabindex='0']").waitFor();
+  await page.getByRole("button", { name: "Help" }).click();
+  await page.getByRole("checkbox", { name: "Keys of a single character do something" }).uncheck();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("g");
+  await page.keyboard.press("?");
+  await page.waitForTimeout(300);
+  assert.doesNotMatch(page.url(), /layer=/);
+  assert.equal(await page.getByRole("dialog", { name: "Keyboard" }).isVisible(), false);
+});
+
 test("the theme is remembered", async (t) => {
   const page = await open(t, { colorScheme: "light" });
   const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);

@@ -2,7 +2,8 @@
 // accessibility check, and a plain file server for the page without a worker.
 //
 // The environment names what is tested: DFA_URL is a worker that serves the page,
-// DFA_STATIC the folder of `cargo xtask web --static`, CHROMIUM the browser.
+// DFA_STATIC the folder of `cargo xtask web --static`, DFA_FIXTURES the folder
+// tests/fixtures, CHROMIUM the browser.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";

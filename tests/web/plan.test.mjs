@@ -201,6 +201,22 @@ test("a dropped plan opens; one that is none is refused with every problem", asy
   assert.deepEqual(await letters(page), before);
 });
 
+test("plans of others are read: xDiT's JSON, and the reference's pickle", async (t) => {
+  const page = await openSample(t);
+  const before = await letters(page);
+  const { bytes } = await exported(page, "xDiT (JSON)");
+  await drop(page, "xdit.json", bytes);
+  await page.getByRole("heading", { level: 1, name: /xdit/ }).waitFor();
+  assert.deepEqual(await letters(page), before);
+  await page.locator(".note.warn").first().waitFor();
+  const folder = process.env.DFA_FIXTURES;
+  await drop(page, "bare_pickle.json", await readFile(`${folder}/foreign-plans/bare_pickle.json`));
+  await page.getByRole("heading", { level: 1, name: /bare_pickle/ }).waitFor();
+  await drop(page, "evil_global.json", await readFile(`${folder}/foreign-plans/evil_global.json`));
+  await page.getByRole("alert").filter({ hasText: "evil_global.json" }).waitFor();
+  await page.getByRole("heading", { level: 1, name: /bare_pickle/ }).waitFor();
+});
+
 test("an address opens the plan, the δ, the layer and the cell it names", async (t) => {
   const page = await open(t, { fragment: "#plan?id=sample&delta=0.05&cell=7,3&layer=loss" });
   await page.waitForFunction(() => document.querySelectorAll(".workplace [role=gridcell]").length === 300);

@@ -4,7 +4,7 @@ use leptos::either::EitherOf4;
 use leptos::ev;
 use leptos::prelude::*;
 
-use crate::components::help::{Help, is_typing};
+use crate::components::help::{Help, is_not_ours};
 use crate::components::login::Login;
 use crate::components::theme::ThemeButton;
 use crate::components::worker_badge::WorkerBadge;
@@ -30,7 +30,7 @@ pub fn App() -> impl IntoView {
     ask_worker(shared);
     let help_is_open = RwSignal::new(false);
     let keys = window_event_listener(ev::keydown, move |event| {
-        if event.key() == "?" && !is_typing(&event) {
+        if event.key() == "?" && !is_not_ours(&event) {
             event.prevent_default();
             help_is_open.update(|open| *open = !*open);
         }

@@ -63,6 +63,7 @@ fn run(repo: &Repo, static_folder: &Path) -> Result<Ending, Failure> {
         .args(tests_in(&folder)?)
         .env("DFA_URL", worker.url())
         .env("DFA_STATIC", static_folder)
+        .env("DFA_FIXTURES", repo.root.join("tests/fixtures"))
         .env("CHROMIUM", browser);
     repo::run(&mut command)?;
     Ok(Ending::Passed)

@@ -1,4 +1,5 @@
-//! The help window: every key, in one place.
+//! The help window: every key in one place, and the switch that turns single keys off, for
+//! people who speak to their computer (WCAG 2.1.4).
 
 use leptos::ev::KeyboardEvent;
 use leptos::html::Dialog;
@@ -53,8 +54,17 @@ const KEYS: [KeysOfPage; 3] = [
     ),
 ];
 
-/// Whether a key belongs to the text that is being typed.
-pub fn is_typing(event: &KeyboardEvent) -> bool {
+/// Where this browser remembers that single keys are off.
+const SINGLE_KEYS: &str = "dfa-single-keys";
+
+/// Whether a key is not for the page: it belongs to a text that is being typed, or it is a
+/// single character and those are turned off.
+pub fn is_not_ours(event: &KeyboardEvent) -> bool {
+    let is_single = event.key().chars().count() == 1 && !event.ctrl_key() && !event.meta_key();
+    is_typing(event) || (is_single && !are_single_keys_on())
+}
+
+fn is_typing(event: &KeyboardEvent) -> bool {
     let target = event.target();
     let element = target.and_then(|target| target.dyn_into::<web_sys::Element>().ok());
     element.is_some_and(|element| {
@@ -65,6 +75,38 @@ pub fn is_typing(event: &KeyboardEvent) -> bool {
             name => matches!(name, "TEXTAREA" | "SELECT"),
         }
     })
+}
+
+fn are_single_keys_on() -> bool {
+    let storage = window().local_storage().ok().flatten();
+    let kept = storage.and_then(|storage| storage.get_item(SINGLE_KEYS).ok().flatten());
+    kept.as_deref() != Some("off")
+}
+
+fn turn_single_keys(on: bool) {
+    if let Ok(Some(storage)) = window().local_storage() {
+        // A browser that keeps nothing leaves them on.
+        let _ = storage.set_item(SINGLE_KEYS, if on { "on" } else { "off" });
+    }
+}
+
+/// The switch.
+#[component]
+fn SingleKeys() -> impl IntoView {
+    let are_on = RwSignal::new(are_single_keys_on());
+    view! {
+        <label class="inline">
+            <input
+                type="checkbox"
+                prop:checked=move || are_on.get()
+                on:change=move |event| {
+                    turn_single_keys(event_target_checked(&event));
+                    are_on.set(are_single_keys_on());
+                }
+            />
+            "Keys of a single character do something"
+        </label>
+    }
 }
 
 /// A dialog of the browser: it keeps the focus and closes with Esc.
@@ -95,6 +137,7 @@ pub fn Help(is_open: RwSignal<bool>) -> impl IntoView {
         >
             <h2 id="help-title">"Keyboard"</h2>
             {sections.collect_view()}
+            <p><SingleKeys/></p>
             <button on:click=move |_| is_open.set(false)>"Close"</button>
         </dialog>
     }

@@ -15,7 +15,7 @@ use super::engine::Engine;
 use super::numbers::in_words;
 use super::painter::{Painter, Scene};
 use super::{Looking, set_mode};
-use crate::components::help::is_typing;
+use crate::components::help::is_not_ours;
 use crate::pixels::palette::{index_of, palette};
 use crate::pixels::view::{Command, Content, Mode};
 use crate::state::Shared;
@@ -219,7 +219,7 @@ fn on_pane_key(event: &KeyboardEvent, looking: Looking) {
 
 /// A key anywhere on the page: modes, and the zoom, but not the arrows, which scroll.
 fn on_global_key(event: &KeyboardEvent, shared: Shared, looking: Looking) {
-    let is_ours = !event.ctrl_key() && !event.meta_key() && !event.alt_key() && !is_typing(event);
+    let is_ours = !event.ctrl_key() && !event.meta_key() && !event.alt_key() && !is_not_ours(event);
     if !is_ours || event.default_prevented() {
         return;
     }

@@ -10,7 +10,7 @@ use leptos::task::spawn_local;
 use wasm_bindgen::JsCast as _;
 
 use crate::api;
-use crate::components::help::is_typing;
+use crate::components::help::is_not_ours;
 use crate::components::image_pair::ImagePair;
 use crate::components::reproduce::Reproduce;
 use crate::generation::outcome::{
@@ -41,7 +41,7 @@ pub fn Gallery(
             "p" | "P" => -1,
             _ => return,
         };
-        if is_ours && !is_typing(&event) {
+        if is_ours && !is_not_ours(&event) {
             choose_next(shared, images, chosen.get_untracked().as_ref(), step);
         }
     });

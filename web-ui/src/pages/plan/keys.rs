@@ -10,7 +10,7 @@ use web_sys::{Element, HtmlElement};
 use super::desk::Desk;
 use super::threshold_bar::{flip, nudge};
 use super::toolbar::{FIND_ID, lock, set};
-use crate::components::help::is_typing;
+use crate::components::help::is_not_ours;
 use crate::plan::layers::Layer;
 use crate::plan::threshold::Direction;
 
@@ -18,7 +18,7 @@ use crate::plan::threshold::Direction;
 pub fn listen(desk: Desk) {
     let keys = window_event_listener(ev::keydown, move |event| {
         let is_free = !event.default_prevented() && !event.alt_key() && !is_dialog_open();
-        if is_free && !is_typing(&event) && desk.ask(|_| ()).is_some() && press(desk, &event) {
+        if is_free && !is_not_ours(&event) && desk.ask(|_| ()).is_some() && press(desk, &event) {
             event.prevent_default();
         }
     });
