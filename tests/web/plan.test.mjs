@@ -61,7 +61,7 @@ async function exported(page, form) {
   await page.getByRole("button", { name: /^Export/ }).click();
   const [download] = await Promise.all([
     page.waitForEvent("download"),
-    page.getByRole("menuitem", { name: form }).click(),
+    page.getByRole("group", { name: "Forms" }).getByRole("button", { name: form }).click(),
   ]);
   return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) };
 }

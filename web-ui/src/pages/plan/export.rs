@@ -84,7 +84,7 @@ pub fn Actions() -> impl IntoView {
     let has_worker = move || desk.shared.capabilities().is_some();
     let forms = Form::ALL.map(|form| {
         view! {
-            <button role="menuitem" on:click=move |_| {
+            <button on:click=move |_| {
                 is_open.set(false);
                 export(desk, form);
             }>{form.title()}</button>
@@ -105,11 +105,10 @@ pub fn Actions() -> impl IntoView {
             }
         }>
             <button
-                aria-haspopup="menu"
                 aria-expanded=move || is_open.get().to_string()
                 on:click=move |_| is_open.update(|is| *is = !*is)
             >"Export ▾"</button>
-            <span class="menu-items card" role="menu" aria-label="Export" hidden=move || !is_open.get()>
+            <span class="menu-items card" role="group" aria-label="Forms" hidden=move || !is_open.get()>
                 {forms.collect_view()}
             </span>
         </span>
