@@ -1,5 +1,5 @@
-//! The parts of the page that are fetched when they are first asked for: all pages but the
-//! plan's. A first visit stays small, and a page without a worker never fetches them.
+//! The parts of the page that are fetched when they are first opened: all pages but the
+//! plan's, so that a first visit stays small.
 //!
 //! `cargo xtask web` takes each function marked here, and what only it needs, out of the
 //! page's WebAssembly.
