@@ -7,11 +7,11 @@ use crate::model_folder::ModelFolder;
 /// Image pixels per latent pixel where there is a VAE (that of the SD and SDXL families).
 pub(crate) const VAE_FACTOR: usize = 8;
 /// Size of an Open-Sora video where nobody says it, in pixels: the paper's 240p.
-const VIDEO_SIZE: (usize, usize) = (426, 240);
+pub(crate) const VIDEO_SIZE: (usize, usize) = (426, 240);
 /// Frames of a video where nobody says it.
-const VIDEO_FRAMES: usize = 16;
+pub(crate) const VIDEO_FRAMES: usize = 16;
 /// Frames per second that a video model is told where nobody says it.
-const VIDEO_FPS: f64 = 24.0;
+pub(crate) const VIDEO_FPS: f64 = 24.0;
 /// What Open-Sora is told instead for a single frame.
 const STILL_FPS: f64 = 120.0;
 
