@@ -7,7 +7,7 @@ use dfa_core::wire::job::{JobError, JobErrorCode, JobPhase};
 use dfa_core::wire::{CheckedPlan, JobRequest, Report};
 
 use super::config::Limits;
-use super::job_observer::{JobLine, JobObserver, WorkSize, phase_begins};
+use super::job_observer::{JobLine, JobObserver, WorkSize};
 use super::model_catalog::ServedModel;
 use super::validate::{self, CheckedJob, JobTask};
 use crate::calibrate::{
@@ -110,9 +110,6 @@ pub fn execute(
     let loaded = memory.get(model)?;
     if line.stop.any() {
         return Err(Unmade::Stopped);
-    }
-    if loaded.folder.transformer.family().takes_text() {
-        line.send(phase_begins(JobPhase::EncodingText, 0.0));
     }
     let setup = RunSetup::with_model(&spec, loaded)?;
     if plan.is_some_and(|plan| plan.fingerprint.is_none()) {
@@ -240,9 +237,6 @@ fn make_images(
     let mut observer = JobObserver::new(line.clone(), size);
     let batches = ImageBatches { setup, batch_size };
     let made = batches.run_all(plan.map(|plan| &plan.plan), &mut observer)?;
-    if setup.loaded.folder.has_vae {
-        line.send(phase_begins(JobPhase::Decoding, 1.0));
-    }
     let files = image_files(setup, plan, &made);
     Ok(Made {
         files: files.map_err(|error| failed(JobErrorCode::RunFailed, error))?,

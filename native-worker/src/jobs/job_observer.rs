@@ -232,18 +232,3 @@ pub(super) fn secs(since: Instant) -> f64 {
     let elapsed: Duration = since.elapsed();
     elapsed.as_secs_f64()
 }
-
-/// A phase in which no steps are counted begins.
-pub(super) fn phase_begins(phase: JobPhase, done_share: f64) -> JobEventData {
-    JobEventData::Progress(JobProgress {
-        phase,
-        step: 0,
-        steps: 0,
-        block: None,
-        blocks: None,
-        batch: 0,
-        batches: 0,
-        done_share,
-        eta_secs: None,
-    })
-}

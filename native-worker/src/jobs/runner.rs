@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use dfa_core::wire::job::{JobError, JobErrorCode, JobPhase, JobResult, PlanOrigin};
+use dfa_core::wire::job::{JobError, JobErrorCode, JobPhase, JobProgress, JobResult, PlanOrigin};
 use dfa_core::wire::job_event::JobEventData;
 use dfa_core::wire::{ContentHash, JobId};
 use tokio::sync::mpsc;
@@ -17,7 +17,7 @@ use super::bell::Bells;
 use super::config::JobsConfig;
 use super::device_thread::DeviceThread;
 use super::execute::{Assignment, Made, Unmade};
-use super::job_observer::{JobLine, StopFlags, phase_begins, secs};
+use super::job_observer::{JobLine, StopFlags, secs};
 use super::model_catalog::ModelCatalog;
 use super::plans::{self, PlanLibraryError};
 use super::store::{Claim, Ending, Store, StoreError};
@@ -142,7 +142,8 @@ impl Runner {
         };
         let log = async {
             let mut batch = Vec::with_capacity(EVENTS_AT_ONCE);
-            batch.push(phase_begins(JobPhase::Loading, 0.0));
+            let loading = progress_of(JobPhase::Loading, 0.0);
+            batch.push(JobEventData::Progress(loading));
             loop {
                 self.log(claim, &mut batch, stop).await;
                 if inbox.recv_many(&mut batch, EVENTS_AT_ONCE).await == 0 {
@@ -198,7 +199,7 @@ impl Runner {
         start: Instant,
     ) -> Result<Ending, StoreError> {
         let _keeping = self.artifacts.keeping().await;
-        let mut saving = vec![phase_begins(JobPhase::Saving, 1.0)];
+        let mut saving = vec![JobEventData::Progress(progress_of(JobPhase::Saving, 1.0))];
         self.log(claim, &mut saving, &StopFlags::default()).await;
         let ending = match self.keep(claim, made).await {
             Ok(mut result) => {
@@ -269,5 +270,19 @@ fn name_of(ending: &Ending) -> &'static str {
         Ending::Failed(_) => "failed",
         Ending::Cancelled => "cancelled",
         Ending::PutBack => "put back",
+    }
+}
+
+fn progress_of(phase: JobPhase, done_share: f64) -> JobProgress {
+    JobProgress {
+        phase,
+        step: 0,
+        steps: 0,
+        block: None,
+        blocks: None,
+        batch: 0,
+        batches: 0,
+        done_share,
+        eta_secs: None,
     }
 }
