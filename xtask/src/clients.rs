@@ -11,6 +11,13 @@ use crate::stages::{Ending, Stages};
 
 const REQUIREMENTS: &str = "tests/clients/requirements.txt";
 const KEY: &str = "key-of-the-tests";
+/// Flags of a worker that serves a tiny model of every family besides the shipped one.
+pub(crate) const FAMILIES: [&str; 4] = [
+    "--model-id",
+    "tests/fixtures/families/pixart-tiny",
+    "--model-id",
+    "tests/fixtures/families/open-sora-tiny",
+];
 
 /// One stage a client.
 pub(crate) fn stages(stages: &mut Stages, repo: &Repo) {
@@ -36,7 +43,8 @@ fn run(repo: &Repo, script: &str) -> Result<Ending, Failure> {
             ));
         }
     };
-    let worker = Worker::start(repo, &["--api-key", KEY])?;
+    let flags = [&["--api-key", KEY], &FAMILIES[..]].concat();
+    let worker = Worker::start(repo, &flags)?;
     let mut command = repo.program(python);
     command
         .arg(repo.root.join("tests/clients").join(script))
@@ -95,11 +103,12 @@ impl Worker {
         let mut command = repo.program(repo.target_dir.join("debug/dfa"));
         command
             .args(["serve", "--port", "0", "--json-output"])
-            .args(flags)
             // Room for the large plans of schemathesis, which takes 413 for an acceptance.
             .args(["--payload-limit", "50000000"])
             .args(["--max-queued-jobs", "1000", "--model-id"])
             .arg(Path::new("models/avatars-dit"))
+            // A model among them comes after the shipped one, which is the default.
+            .args(flags)
             .arg("--data-dir")
             .arg(&data)
             .stderr(Stdio::piped());
