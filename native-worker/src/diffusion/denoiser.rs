@@ -72,7 +72,7 @@ impl Denoiser<'_> {
         let guided = self
             .guidance
             .combine(output, self.model.geometry().in_channels)?;
-        self.sampler.next(state, step, latent, &guided)
+        self.sampler.next(state, step, latent, &guided, None)
     }
 
     /// What the model takes for the final latent (B, C, h, w), from the latent before
