@@ -120,8 +120,8 @@ pub(crate) fn find_files(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
         return Ok(vec![folder.join(HALF)]);
     }
     let hint = if folder.join(PICKLE).is_file() {
-        "only a pickle (diffusion_pytorch_model.bin) is here, which is never executed; save it with diffusers' \
-         save_pretrained(safe_serialization=True)"
+        "only a pickle (diffusion_pytorch_model.bin) is here, which is never executed; make a folder of safetensors \
+         files from it with dfa convert"
     } else {
         "the transformer's weights are needed (one file, or shards with an index)"
     };
