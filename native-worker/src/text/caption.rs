@@ -10,7 +10,7 @@ use tokenizers::normalizers::{NFC, NFKC};
 use tokenizers::{NormalizedString, Normalizer};
 
 use super::html;
-use super::prompt_style::{is_space, strip};
+use super::prompt_style::strip;
 
 /// A letter, digit or underscore, as Python's patterns see it.
 macro_rules! word {
@@ -81,20 +81,18 @@ const AFTER_REPAIR: [(&str, &str); 18] = [
     (r"^\s+$", ""),
 ];
 
+type Replacement = (Regex, &'static str);
+
 /// The patterns, ready.
 pub(super) struct CaptionCleaner {
     addresses: Vec<Regex>,
-    before_repair: Vec<(Regex, &'static str)>,
+    before_repair: Vec<Replacement>,
     lone_dots: Regex,
-    after_repair: Vec<(Regex, &'static str)>,
+    after_repair: Vec<Replacement>,
 }
 
 impl CaptionCleaner {
     pub(super) fn new() -> Result<Self, regex::Error> {
-        let compile = |rows: &[(&str, &'static str)]| {
-            let rows = rows.iter();
-            rows.map(|(pattern, with)| Ok((Regex::new(pattern)?, *with))).collect()
-        };
         let addresses = ADDRESSES.iter().map(|pattern| Regex::new(pattern));
         Ok(Self {
             addresses: addresses.collect::<Result<_, _>>()?,
@@ -121,7 +119,12 @@ impl CaptionCleaner {
     }
 }
 
-fn replace_all(rows: &[(Regex, &str)], mut text: String) -> String {
+fn compile(rows: &[(&str, &'static str)]) -> Result<Vec<Replacement>, regex::Error> {
+    let rows = rows.iter();
+    rows.map(|(pattern, with)| Ok((Regex::new(pattern)?, *with))).collect()
+}
+
+fn replace_all(rows: &[Replacement], mut text: String) -> String {
     for (pattern, with) in rows {
         text = pattern.replace_all(&text, *with).into_owned();
     }
@@ -207,10 +210,5 @@ mod tests {
             let caption = part.repeat(50_000);
             assert!(cleaner.clean(&caption).len() <= 3 * caption.len(), "{part}");
         }
-    }
-
-    #[test]
-    fn spaces_are_pythons() {
-        assert!(is_space('\u{1c}') && is_space('\u{85}') && is_space('\u{3000}') && !is_space('\u{200b}'));
     }
 }

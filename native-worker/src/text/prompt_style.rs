@@ -35,6 +35,16 @@ pub(super) fn strip(text: &str) -> &str {
 }
 
 /// Python counts the four separators of ASCII as whitespace, Rust does not.
-pub(super) fn is_space(c: char) -> bool {
+fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spaces_are_pythons() {
+        assert_eq!(strip("\u{1c} \u{85}\u{3000}a b\n\u{200b}\u{1f}"), "a b\n\u{200b}");
+    }
 }
