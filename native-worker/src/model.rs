@@ -16,6 +16,7 @@ use crate::attention::SelfAttention;
 pub mod dit;
 pub mod embed;
 pub mod linear;
+pub mod vae;
 
 /// Sizes of a loaded transformer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

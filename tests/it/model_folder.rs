@@ -11,6 +11,7 @@ use dfa_tests::fixtures::fixture;
 use serde_json::Value;
 
 mod configs;
+mod mapped;
 mod weights;
 
 const CONFIG: &str = "transformer/config.json";
