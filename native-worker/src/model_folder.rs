@@ -15,12 +15,14 @@ use sha2::{Digest, Sha256};
 pub mod class_names;
 pub mod dit_config;
 pub mod transformer_config;
+pub mod vae_config;
 pub mod weights;
 
 use crate::diffusion::sampler_config::SamplerConfig;
 pub use class_names::ClassNames;
 pub use dit_config::DitConfig;
 pub use transformer_config::{Family, FamilyDefaults, TransformerConfig};
+pub use vae_config::VaeConfig;
 
 const TRANSFORMER_CONFIG: &str = "transformer/config.json";
 const SCHEDULER_CONFIG: &str = "scheduler/scheduler_config.json";
@@ -159,7 +161,10 @@ impl ModelFolder {
             transformer,
             sampler,
             has_vae: index.vae.1.is_some(),
-            weight_files: weights::find_files(&path.join("transformer"))?,
+            weight_files: weights::find_files(
+                &path.join("transformer"),
+                weights::WeightStem::Diffusers,
+            )?,
             path: path.to_path_buf(),
         })
     }
