@@ -211,7 +211,10 @@ pub(crate) fn read_text(path: &Path, hint: &'static str) -> Result<String, Folde
     })
 }
 
-pub(crate) fn parse_json<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, FolderError> {
+pub(crate) fn parse_json<T: serde::de::DeserializeOwned>(
+    path: &Path,
+    text: &str,
+) -> Result<T, FolderError> {
     serde_json::from_str(text).map_err(|error| FolderError::BadJson {
         path: path.to_path_buf(),
         reason: error.to_string(),

@@ -73,7 +73,9 @@ pub enum TextError {
         n_rows: usize,
     },
     /// A prompt so long that it must be a mistake.
-    #[error("a prompt of {n_chars} characters; at most {limit} are taken (and only the first few hundred tokens count)")]
+    #[error(
+        "a prompt of {n_chars} characters; at most {limit} are taken (and only the first few hundred tokens count)"
+    )]
     PromptTooLong {
         /// Its characters.
         n_chars: usize,
@@ -103,6 +105,9 @@ pub enum TextError {
 }
 
 fn list(paths: &[PathBuf]) -> String {
-    let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    let names: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     names.join(", ")
 }

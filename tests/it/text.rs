@@ -46,7 +46,10 @@ mod style {
         for ((row, cleaned), lower) in rows.iter().zip(cleaned).zip(lower) {
             assert_eq!(lower, row.lower);
             if cleaned != row.cleaned && !CLEANED_OTHERWISE.contains(&row.caption.as_str()) {
-                wrong.push(format!("{:?}: {cleaned:?}, expected {:?}", row.caption, row.cleaned));
+                wrong.push(format!(
+                    "{:?}: {cleaned:?}, expected {:?}",
+                    row.caption, row.cleaned
+                ));
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));

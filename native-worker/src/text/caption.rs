@@ -22,7 +22,11 @@ macro_rules! word {
 /// Domains end in one of these.
 macro_rules! domain {
     () => {
-        concat!(r"[a-zA-Z0-9.\-]+[.](?:com|co|ru|net|org|edu|gov|it)(?:", word!(), r"|[/-])*\b/?")
+        concat!(
+            r"[a-zA-Z0-9.\-]+[.](?:com|co|ru|net|org|edu|gov|it)(?:",
+            word!(),
+            r"|[/-])*\b/?"
+        )
     };
 }
 
@@ -66,7 +70,10 @@ const AFTER_REPAIR: [(&str, &str); 18] = [
     (r"(?:worldwide\s+)?(?:free\s+)?shipping", ""),
     (r"(?:free\s)?download(?:\sfree)?", ""),
     (concat!(r"\bclick\b\s(?:for|on)\s", word!(), "+"), ""),
-    (r"\b(?:png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4)(?:\simages?)?", ""),
+    (
+        r"\b(?:png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4)(?:\simages?)?",
+        "",
+    ),
     (r"\bpage\s+\d+\b", ""),
     (r"\b\d*[a-zA-Z]+\d+[a-zA-Z]+\d+[a-zA-Z\d]*\b", " "),
     (r"\b\d+\.?\d*[xх×]\d+\.?\d*\b", ""),
@@ -121,7 +128,8 @@ impl CaptionCleaner {
 
 fn compile(rows: &[(&str, &'static str)]) -> Result<Vec<Replacement>, regex::Error> {
     let rows = rows.iter();
-    rows.map(|(pattern, with)| Ok((Regex::new(pattern)?, *with))).collect()
+    rows.map(|(pattern, with)| Ok((Regex::new(pattern)?, *with)))
+        .collect()
 }
 
 fn replace_all(rows: &[Replacement], mut text: String) -> String {
@@ -172,13 +180,21 @@ fn unquote(caption: &str) -> String {
 /// What `ftfy` does to text that was decoded rightly: straight quotes, letters of one
 /// width, no ligatures, no control characters, composed.
 fn repaired(text: &str) -> String {
-    let text = if text.contains('<') { text.to_owned() } else { html::unescape(text) };
+    let text = if text.contains('<') {
+        text.to_owned()
+    } else {
+        html::unescape(text)
+    };
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\u{2018}'..='\u{201b}' | '\u{2bc}' => plain.push('\''),
             '\u{201c}'..='\u{201f}' => plain.push('"'),
-            '\u{fb00}'..='\u{fb06}' | '\u{ff01}'..='\u{ffef}' | '\u{132}' | '\u{133}' | '\u{3000}' => {
+            '\u{fb00}'..='\u{fb06}'
+            | '\u{ff01}'..='\u{ffef}'
+            | '\u{132}'
+            | '\u{133}'
+            | '\u{3000}' => {
                 plain.push_str(&normal(&NFKC, &c.to_string()));
             }
             '\u{0}'..='\u{8}' | '\u{b}' | '\u{e}'..='\u{1f}' | '\u{7f}' => {}

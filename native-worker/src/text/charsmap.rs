@@ -61,7 +61,9 @@ fn split(charsmap: &[u8]) -> Result<(Vec<Unit>, &str), String> {
     let (length, rest) = charsmap.split_first_chunk::<4>().ok_or_else(truncated)?;
     let n_bytes = u32::from_le_bytes(*length) as usize / 4 * 4;
     let (trie, replacements) = rest.split_at_checked(n_bytes).ok_or_else(truncated)?;
-    let units = trie.chunks_exact(4).map(|four| Unit(u32::from_le_bytes([four[0], four[1], four[2], four[3]])));
+    let units = trie
+        .chunks_exact(4)
+        .map(|four| Unit(u32::from_le_bytes([four[0], four[1], four[2], four[3]])));
     let replacements = std::str::from_utf8(replacements)
         .map_err(|error| format!("the replacements of its character map are no UTF-8 ({error})"))?;
     Ok((units.collect(), replacements))
@@ -87,7 +89,10 @@ mod tests {
     fn tables_that_lie_are_refused() {
         let check_row = |bytes: &[u8], expected: &str| {
             let error = check(bytes).err().unwrap_or_default();
-            assert!(error.contains(expected) && error.is_empty() == expected.is_empty(), "{expected:?}: {error:?}");
+            assert!(
+                error.contains(expected) && error.is_empty() == expected.is_empty(),
+                "{expected:?}: {error:?}"
+            );
         };
         check_row(&table(256, 0), "");
         check_row(&table(256, 3), "");

@@ -63,7 +63,10 @@ fn tag_length(bytes: &[u8]) -> Option<usize> {
 
 /// What follows the end tag, if `tag` opens an element whose content is no text.
 fn skip_silent<'a>(tag: &str, rest: &'a str) -> &'a str {
-    let name = tag[1..].split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or("");
+    let name = tag[1..]
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .next()
+        .unwrap_or("");
     if !SILENT.contains(&name) || tag.ends_with("/>") {
         return rest;
     }
@@ -79,7 +82,9 @@ fn push_text(text: &mut String, mut rest: &str) {
     while let Some(at) = rest.find('&') {
         text.push_str(&rest[..at]);
         rest = &rest[at + 1..];
-        let n = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '#').unwrap_or(rest.len());
+        let n = rest
+            .find(|c: char| !c.is_ascii_alphanumeric() && c != '#')
+            .unwrap_or(rest.len());
         let (name, after) = rest.split_at(n);
         // At the very end it is left to the unescaping that follows.
         if after.is_empty() {
@@ -93,7 +98,11 @@ fn push_text(text: &mut String, mut rest: &str) {
                 text.push_str(name);
             }
         }
-        rest = if name.is_empty() { after } else { after.strip_prefix(';').unwrap_or(after) };
+        rest = if name.is_empty() {
+            after
+        } else {
+            after.strip_prefix(';').unwrap_or(after)
+        };
     }
     text.push_str(rest);
 }
@@ -148,7 +157,9 @@ pub(super) fn unescape(text: &str) -> String {
 
 /// The character and how many bytes after the ampersand mean it.
 fn reference_at(rest: &str) -> Option<(char, usize)> {
-    let n = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '#').unwrap_or(rest.len());
+    let n = rest
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '#')
+        .unwrap_or(rest.len());
     let name = &rest[..n];
     if rest[n..].starts_with(';')
         && let Some(character) = reference(name)
@@ -173,7 +184,8 @@ mod tests {
 
     #[test]
     fn markup_goes_and_text_stays() {
-        let check = |markup: &str, expected: &str| assert_eq!(text_of(markup), expected, "{markup}");
+        let check =
+            |markup: &str, expected: &str| assert_eq!(text_of(markup), expected, "{markup}");
         check("", "");
         check("a <b>c</b> d", "a c d");
         check("a < b > c <3", "a < b > c <3");
@@ -182,14 +194,20 @@ mod tests {
         check("<", "<");
         check("<!-- x > y -->z<!-- open", "z<!-- open");
         check("a<script>if (a < b) {}</script>b<style>open", "ab");
-        check("&lt;b&gt; &amp;&nosuch; &#65;&#x42; & é&eacute;.", "<b> &&nosuch AB & éé.");
+        check(
+            "&lt;b&gt; &amp;&nosuch; &#65;&#x42; & é&eacute;.",
+            "<b> &&nosuch AB & éé.",
+        );
     }
 
     #[test]
     fn references_become_characters() {
         let check = |text: &str, expected: &str| assert_eq!(unescape(text), expected, "{text}");
         check("&amp;&lt;&hellip;", "&<…");
-        check("&copy2020 &ampx &hellipx &nosuch; &", "©2020 &x &hellipx &nosuch; &");
+        check(
+            "&copy2020 &ampx &hellipx &nosuch; &",
+            "©2020 &x &hellipx &nosuch; &",
+        );
         check("&#65 &#x42; &#0; &#; &#zz", "A B \u{fffd} &#; &#zz");
         check("&#99999999999;é&é", "&#99999999999;é&é");
     }

@@ -91,7 +91,11 @@ fn parse(bytes: &[u8], name: &str, channels: usize) -> Result<PromptEmbeds, Stri
         let tensor = Tensor::from_vec(rows, ((), channels), &Device::Cpu);
         tensor.map_err(|error| error.to_string())
     };
-    let to_tensors = |set: Vec<Vec<f32>>| set.into_iter().map(to_tensor).collect::<Result<Vec<_>, _>>();
+    let to_tensors = |set: Vec<Vec<f32>>| {
+        set.into_iter()
+            .map(to_tensor)
+            .collect::<Result<Vec<_>, _>>()
+    };
     Ok(PromptEmbeds {
         prompts: to_tensors(prompts)?,
         negatives: to_tensors(negatives)?,
@@ -100,12 +104,18 @@ fn parse(bytes: &[u8], name: &str, channels: usize) -> Result<PromptEmbeds, Stri
 }
 
 /// Per prompt the values of the visible tokens; `None` if there is no such tensor.
-fn read_set(file: &SafeTensors<'_>, name: &str, channels: usize) -> Result<Option<Vec<Vec<f32>>>, String> {
+fn read_set(
+    file: &SafeTensors<'_>,
+    name: &str,
+    channels: usize,
+) -> Result<Option<Vec<Vec<f32>>>, String> {
     let Ok(view) = file.tensor(name) else {
         return Ok(None);
     };
     let (n_prompts, length) = match *view.shape() {
-        [n_prompts, length, width] if n_prompts > 0 && length > 0 && width == channels => (n_prompts, length),
+        [n_prompts, length, width] if n_prompts > 0 && length > 0 && width == channels => {
+            (n_prompts, length)
+        }
         ref shape => {
             return Err(format!(
                 "the shape of {name:?} is {shape:?}, expected [prompts, tokens, {channels}], {channels} being the \
@@ -114,21 +124,34 @@ fn read_set(file: &SafeTensors<'_>, name: &str, channels: usize) -> Result<Optio
         }
     };
     let values = floats(name, &view)?;
-    let mask_name = format!("{}_attention_mask", name.strip_suffix("_embeds").unwrap_or(name));
+    let mask_name = format!(
+        "{}_attention_mask",
+        name.strip_suffix("_embeds").unwrap_or(name)
+    );
     let mask = match file.tensor(&mask_name) {
         Ok(mask) => read_mask(&mask_name, &mask, (n_prompts, length))?,
         Err(_) => vec![true; n_prompts * length],
     };
-    let prompts = values.chunks_exact(length * channels).zip(mask.chunks_exact(length));
+    let prompts = values
+        .chunks_exact(length * channels)
+        .zip(mask.chunks_exact(length));
     let visible = prompts.enumerate().map(|(idx, (values, mask))| {
         let tokens = values.chunks_exact(channels).zip(mask);
-        let seen: Vec<f32> = tokens.filter(|(_, seen)| **seen).flat_map(|(token, _)| token.to_vec()).collect();
+        let seen: Vec<f32> = tokens
+            .filter(|(_, seen)| **seen)
+            .flat_map(|(token, _)| token.to_vec())
+            .collect();
         if seen.is_empty() {
-            return Err(format!("{mask_name:?} hides every token of prompt {idx}; a prompt has at least 1"));
+            return Err(format!(
+                "{mask_name:?} hides every token of prompt {idx}; a prompt has at least 1"
+            ));
         }
         match seen.iter().position(|value| !value.is_finite()) {
             None => Ok(seen),
-            Some(at) => Err(format!("{name:?} holds {} in prompt {idx}, expected finite numbers", seen[at])),
+            Some(at) => Err(format!(
+                "{name:?} holds {} in prompt {idx}, expected finite numbers",
+                seen[at]
+            )),
         }
     });
     visible.collect::<Result<_, _>>().map(Some)
@@ -139,18 +162,30 @@ fn floats(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, String> {
         Dtype::F32 => DType::F32,
         Dtype::F16 => DType::F16,
         Dtype::BF16 => DType::BF16,
-        other => return Err(format!("{name:?} is of type {other:?}, expected f32, f16 or bf16")),
+        other => {
+            return Err(format!(
+                "{name:?} is of type {other:?}, expected f32, f16 or bf16"
+            ));
+        }
     };
     let tensor = Tensor::from_raw_buffer(view.data(), dtype, view.shape(), &Device::Cpu);
-    let values = tensor.and_then(|tensor| tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>());
+    let values =
+        tensor.and_then(|tensor| tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>());
     values.map_err(|error| format!("{name:?}: {error}"))
 }
 
 /// Whether a token is visible, (prompts, tokens). A mask of any type, as long as it says 0
 /// and 1: an additive one (0 and -10000) means the opposite, and must not be taken for this.
-fn read_mask(name: &str, view: &TensorView<'_>, (n_prompts, length): (usize, usize)) -> Result<Vec<bool>, String> {
+fn read_mask(
+    name: &str,
+    view: &TensorView<'_>,
+    (n_prompts, length): (usize, usize),
+) -> Result<Vec<bool>, String> {
     if view.shape() != [n_prompts, length] {
-        return Err(format!("the shape of {name:?} is {:?}, expected [{n_prompts}, {length}]", view.shape()));
+        return Err(format!(
+            "the shape of {name:?} is {:?}, expected [{n_prompts}, {length}]",
+            view.shape()
+        ));
     }
     let one: &[u8] = match view.dtype() {
         Dtype::BOOL | Dtype::U8 | Dtype::I8 => &[1],
@@ -161,13 +196,22 @@ fn read_mask(name: &str, view: &TensorView<'_>, (n_prompts, length): (usize, usi
         Dtype::BF16 => &0x3f80u16.to_le_bytes(),
         Dtype::F32 => &1f32.to_le_bytes(),
         Dtype::F64 => &1f64.to_le_bytes(),
-        other => return Err(format!("{name:?} is of type {other:?}, expected integers, floats or booleans")),
+        other => {
+            return Err(format!(
+                "{name:?} is of type {other:?}, expected integers, floats or booleans"
+            ));
+        }
     };
-    let visible = view.data().chunks_exact(one.len()).map(|value| match value {
-        value if value == one => Ok(true),
-        value if value.iter().all(|&byte| byte == 0) => Ok(false),
-        _ => Err(format!("{name:?} holds something else than 0 (padding) and 1 (visible)")),
-    });
+    let visible = view
+        .data()
+        .chunks_exact(one.len())
+        .map(|value| match value {
+            value if value == one => Ok(true),
+            value if value.iter().all(|&byte| byte == 0) => Ok(false),
+            _ => Err(format!(
+                "{name:?} holds something else than 0 (padding) and 1 (visible)"
+            )),
+        });
     visible.collect()
 }
 

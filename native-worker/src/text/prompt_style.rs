@@ -20,10 +20,14 @@ impl PromptStyle {
     pub fn prepare(self, prompts: &[String]) -> Result<Vec<String>, TextError> {
         let prompts = prompts.iter();
         match self {
-            Self::LowerCase => Ok(prompts.map(|text| strip(&text.to_lowercase()).to_owned()).collect()),
+            Self::LowerCase => Ok(prompts
+                .map(|text| strip(&text.to_lowercase()).to_owned())
+                .collect()),
             Self::Cleaned => {
                 let cleaner = CaptionCleaner::new()?;
-                Ok(prompts.map(|text| cleaner.clean(&cleaner.clean(text))).collect())
+                Ok(prompts
+                    .map(|text| cleaner.clean(&cleaner.clean(text)))
+                    .collect())
             }
         }
     }
@@ -45,6 +49,9 @@ mod tests {
 
     #[test]
     fn spaces_are_pythons() {
-        assert_eq!(strip("\u{1c} \u{85}\u{3000}a b\n\u{200b}\u{1f}"), "a b\n\u{200b}");
+        assert_eq!(
+            strip("\u{1c} \u{85}\u{3000}a b\n\u{200b}\u{1f}"),
+            "a b\n\u{200b}"
+        );
     }
 }

@@ -63,15 +63,23 @@ impl SentencePieces {
             Some(piece) if piece.kind == PieceKind::Unknown => {}
             Some(piece) => {
                 let Piece { text, .. } = piece;
-                return Err(format!("piece {}, {text:?}, should be the unknown token and is not", self.unknown));
+                return Err(format!(
+                    "piece {}, {text:?}, should be the unknown token and is not",
+                    self.unknown
+                ));
             }
             None => {
                 let n = self.pieces.len();
-                return Err(format!("its unknown token is piece {}, but it has {n} pieces", self.unknown));
+                return Err(format!(
+                    "its unknown token is piece {}, but it has {n} pieces",
+                    self.unknown
+                ));
             }
         }
         match self.pieces.iter().find(|piece| !piece.score.is_finite()) {
-            Some(Piece { text, score, .. }) => Err(format!("the score of piece {text:?} is {score}")),
+            Some(Piece { text, score, .. }) => {
+                Err(format!("the score of piece {text:?} is {score}"))
+            }
             None => Ok(()),
         }
     }
@@ -88,7 +96,9 @@ fn read_piece(bytes: &[u8]) -> Result<Piece, String> {
         match field {
             (1, Value::Bytes(text)) => {
                 let text = std::str::from_utf8(text);
-                piece.text = text.map_err(|error| format!("a piece is no UTF-8 ({error})"))?.to_owned();
+                piece.text = text
+                    .map_err(|error| format!("a piece is no UTF-8 ({error})"))?
+                    .to_owned();
             }
             (2, Value::Word(score)) => piece.score = f32::from_bits(score),
             (3, Value::Number(kind)) => {
@@ -113,7 +123,9 @@ fn read_trainer(bytes: &[u8]) -> Result<usize, String> {
         match field {
             (3, Value::Number(UNIGRAM)) => {}
             (3, Value::Number(other)) => {
-                let name = usize::try_from(other).ok().and_then(|idx| MODEL_TYPES.get(idx));
+                let name = usize::try_from(other)
+                    .ok()
+                    .and_then(|idx| MODEL_TYPES.get(idx));
                 let name = name.map_or_else(|| format!("type {other}"), |name| (*name).into());
                 return Err(format!("its model is {name}, expected Unigram"));
             }
@@ -169,7 +181,11 @@ impl<'a> Fields<'a> {
                 let word = self.take(4)?;
                 Value::Word(u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
             }
-            other => return Err(format!("it is no SentencePiece model (a field of wire type {other})")),
+            other => {
+                return Err(format!(
+                    "it is no SentencePiece model (a field of wire type {other})"
+                ));
+            }
         };
         Ok(Some((key >> 3, value)))
     }
@@ -182,7 +198,9 @@ impl<'a> Fields<'a> {
                 self.bytes = rest;
                 Ok(taken)
             }
-            _ => Err(format!("it is truncated or lies: a field of {n} bytes where {left} are left")),
+            _ => Err(format!(
+                "it is truncated or lies: a field of {n} bytes where {left} are left"
+            )),
         }
     }
 
@@ -226,10 +244,18 @@ mod tests {
     #[test]
     fn reads_what_is_written() {
         let unused = [9 << 3 | 1, 1, 2, 3, 4, 5, 6, 7, 8];
-        let bytes = [piece("▁a".as_bytes(), -1.5, 1), piece(b"<unk>", 0.0, 2), trainer(1, 1), field(3, &field(2, b"map"))];
+        let bytes = [
+            piece("▁a".as_bytes(), -1.5, 1),
+            piece(b"<unk>", 0.0, 2),
+            trainer(1, 1),
+            field(3, &field(2, b"map")),
+        ];
         let found = SentencePieces::read(&[&unused[..], &bytes.concat()].concat()).unwrap();
         assert_eq!(found.pieces[0].text, "▁a");
-        assert_eq!((found.pieces[0].score, found.pieces[0].kind), (-1.5, PieceKind::Other));
+        assert_eq!(
+            (found.pieces[0].score, found.pieces[0].kind),
+            (-1.5, PieceKind::Other)
+        );
         assert_eq!((found.unknown, found.charsmap.as_slice()), (1, &b"map"[..]));
     }
 
@@ -242,14 +268,28 @@ mod tests {
         let unk = || piece(b"<unk>", 0.0, 2);
         check(&[], "no pieces");
         check(&[trainer(1, 0)], "no pieces");
-        check(&[unk(), trainer(2, 0)], "its model is BPE, expected Unigram");
+        check(
+            &[unk(), trainer(2, 0)],
+            "its model is BPE, expected Unigram",
+        );
         check(&[unk(), trainer(9, 0)], "its model is type 9");
         check(&[unk(), trainer(1, 1)], "piece 1, but it has 1 pieces");
-        check(&[piece(b"a", 0.0, 1), trainer(1, 0)], "should be the unknown token");
+        check(
+            &[piece(b"a", 0.0, 1), trainer(1, 0)],
+            "should be the unknown token",
+        );
         check(&[piece(b"<unk>", f32::NAN, 2)], "is NaN");
         check(&[piece(b"\xff", 0.0, 2)], "no UTF-8");
-        check(&[unk(), vec![0x0a, 0x05, 1]], "a field of 5 bytes where 1 are left");
-        check(&[vec![0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]], "truncated or lies");
+        check(
+            &[unk(), vec![0x0a, 0x05, 1]],
+            "a field of 5 bytes where 1 are left",
+        );
+        check(
+            &[vec![
+                0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01,
+            ]],
+            "truncated or lies",
+        );
         check(&[vec![0xff; 11]], "more than ten bytes");
         check(&[vec![0x0b]], "wire type 3");
         check(&[vec![0x0a]], "where 0 are left");
@@ -257,7 +297,12 @@ mod tests {
 
     #[test]
     fn every_truncation_and_every_flipped_byte_ends_in_words() {
-        let whole = [piece(b"<unk>", 0.0, 2), piece(b"ab", -1.0, 1), trainer(1, 0)].concat();
+        let whole = [
+            piece(b"<unk>", 0.0, 2),
+            piece(b"ab", -1.0, 1),
+            trainer(1, 0),
+        ]
+        .concat();
         for n in 0..whole.len() {
             let _ = SentencePieces::read(&whole[..n]);
             for bit in 0..8 {

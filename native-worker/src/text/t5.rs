@@ -20,7 +20,10 @@ pub(super) fn load_table(
     config: &T5Config,
 ) -> std::result::Result<WeightMatrix, WeightsError> {
     let found = TABLES.iter().find(|name| weights.shape(name).is_some());
-    weights.mapped(found.unwrap_or(&TABLES[0]), &[config.vocabulary, config.width])
+    weights.mapped(
+        found.unwrap_or(&TABLES[0]),
+        &[config.vocabulary, config.width],
+    )
 }
 
 /// The norm after the last block, (E).
@@ -34,7 +37,8 @@ pub(super) fn load_last_norm(
 /// `x / rms(x) · weight` per row. `x`: (R, E); `weight`: (E).
 pub(super) fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     let mean_square = x.sqr()?.mean_keepdim(D::Minus1)?; // (R, 1)
-    x.broadcast_div(&(mean_square + eps)?.sqrt()?)?.broadcast_mul(weight)
+    x.broadcast_div(&(mean_square + eps)?.sqrt()?)?
+        .broadcast_mul(weight)
 }
 
 /// One block.
@@ -132,7 +136,9 @@ impl T5Block {
 
 /// Over the last dimension.
 fn softmax(scores: &Tensor) -> Result<Tensor> {
-    let exp = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?)?.exp()?;
+    let exp = scores
+        .broadcast_sub(&scores.max_keepdim(D::Minus1)?)?
+        .exp()?;
     exp.broadcast_div(&exp.sum_keepdim(D::Minus1)?)
 }
 

@@ -108,11 +108,19 @@ impl T5Config {
 fn check(file: &EncoderFile) -> Result<(), (&'static str, String, String)> {
     // Others of the family differ: umt5 has relative positions in every block.
     if let Some(other) = file.model_type.as_deref().filter(|&name| name != "t5") {
-        return Err(("model_type", format!("{other:?}"), "only \"t5\" is read".into()));
+        return Err((
+            "model_type",
+            format!("{other:?}"),
+            "only \"t5\" is read".into(),
+        ));
     }
     if file.feed_forward_proj != "gated-gelu" {
         let found = format!("{:?}", file.feed_forward_proj);
-        return Err(("feed_forward_proj", found, "a T5 v1.1 encoder has \"gated-gelu\"".into()));
+        return Err((
+            "feed_forward_proj",
+            found,
+            "a T5 v1.1 encoder has \"gated-gelu\"".into(),
+        ));
     }
     let sizes = [
         ("vocab_size", file.vocab_size, 1 << 24),
@@ -121,8 +129,16 @@ fn check(file: &EncoderFile) -> Result<(), (&'static str, String, String)> {
         ("d_ff", file.d_ff, 1 << 20),
         ("num_layers", file.num_layers, 1 << 10),
         ("num_heads", file.num_heads, 1 << 10),
-        ("relative_attention_num_buckets", file.relative_attention_num_buckets, 1 << 16),
-        ("relative_attention_max_distance", file.relative_attention_max_distance, 1 << 24),
+        (
+            "relative_attention_num_buckets",
+            file.relative_attention_num_buckets,
+            1 << 16,
+        ),
+        (
+            "relative_attention_max_distance",
+            file.relative_attention_max_distance,
+            1 << 24,
+        ),
     ];
     for (key, found, most) in sizes {
         if !(1..=most).contains(&found) {
@@ -132,16 +148,27 @@ fn check(file: &EncoderFile) -> Result<(), (&'static str, String, String)> {
     let n_buckets = file.relative_attention_num_buckets;
     if !n_buckets.is_multiple_of(4) {
         let expected = "it must be a multiple of 4: near and far, before and after";
-        return Err(("relative_attention_num_buckets", n_buckets.to_string(), expected.into()));
+        return Err((
+            "relative_attention_num_buckets",
+            n_buckets.to_string(),
+            expected.into(),
+        ));
     }
     if file.relative_attention_max_distance <= n_buckets / 4 {
         let found = file.relative_attention_max_distance.to_string();
-        let expected = format!("it must be more than {}, a quarter of the buckets", n_buckets / 4);
+        let expected = format!(
+            "it must be more than {}, a quarter of the buckets",
+            n_buckets / 4
+        );
         return Err(("relative_attention_max_distance", found, expected));
     }
     if !(file.layer_norm_epsilon > 0.0 && file.layer_norm_epsilon < 1.0) {
         let found = file.layer_norm_epsilon.to_string();
-        return Err(("layer_norm_epsilon", found, "it must be between 0 and 1".into()));
+        return Err((
+            "layer_norm_epsilon",
+            found,
+            "it must be between 0 and 1".into(),
+        ));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The tokenizer of T5: `tokenizer.json`, or SentencePiece's `spiece.model`, of which the
 //! same pipeline is built (normal form from the file, split at spaces, Unigram). Both give
-//! the ids that transformers' `T5TokenizerFast` gives.
+//! the ids that transformers' `T5TokenizerFast` gives. DEVIATION(tokenizer-library)
 
 use std::path::{Path, PathBuf};
 
@@ -75,9 +75,15 @@ impl PromptTokenizer {
             path: path.to_path_buf(),
             reason,
         };
-        let bytes = std::fs::read(path).map_err(|error| bad(format!("cannot be read ({error})")))?;
+        let bytes =
+            std::fs::read(path).map_err(|error| bad(format!("cannot be read ({error})")))?;
         let is_json = path.extension().is_some_and(|ending| ending == "json");
-        let tokenizer = if is_json { from_json(&bytes) } else { from_pieces(&bytes) }.map_err(bad)?;
+        let tokenizer = if is_json {
+            from_json(&bytes)
+        } else {
+            from_pieces(&bytes)
+        }
+        .map_err(bad)?;
         let Some(end) = tokenizer.token_to_id(END) else {
             return Err(bad(format!("it has no token {END}")));
         };
@@ -124,18 +130,23 @@ impl PromptTokenizer {
 
 /// The library trusts these files in places, so what it would trip over is checked before.
 fn from_json(bytes: &[u8]) -> Result<Tokenizer, String> {
-    let json: Value = serde_json::from_slice(bytes).map_err(|error| format!("broken JSON ({error})"))?;
+    let json: Value =
+        serde_json::from_slice(bytes).map_err(|error| format!("broken JSON ({error})"))?;
     let model = &json["model"];
     let vocabulary = model["vocab"].as_array();
     match (model["type"].as_str(), vocabulary) {
-        (Some("Unigram") | None, Some(pieces)) => check_unknown(pieces.len(), model["unk_id"].as_u64())?,
+        (Some("Unigram") | None, Some(pieces)) => {
+            check_unknown(pieces.len(), model["unk_id"].as_u64())?
+        }
         (Some("Unigram") | None, None) => return Err("it has no list model.vocab".into()),
         (Some(other), _) => return Err(format!("its model is {other}, expected Unigram")),
     }
     check_charsmaps(&json["normalizer"])?;
     let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|error| error.to_string())?;
     // Limits of whoever saved the file are not ours.
-    tokenizer.with_truncation(None).map_err(|error| error.to_string())?;
+    tokenizer
+        .with_truncation(None)
+        .map_err(|error| error.to_string())?;
     tokenizer.with_padding(None);
     Ok(tokenizer)
 }
@@ -144,7 +155,9 @@ fn check_unknown(n_pieces: usize, unknown: Option<u64>) -> Result<(), String> {
     match unknown {
         _ if n_pieces == 0 => Err("its vocabulary is empty".into()),
         None => Err("it names no unknown token (model.unk_id)".into()),
-        Some(id) if id >= n_pieces as u64 => Err(format!("its unk_id is {id}, but it has {n_pieces} pieces")),
+        Some(id) if id >= n_pieces as u64 => {
+            Err(format!("its unk_id is {id}, but it has {n_pieces} pieces"))
+        }
         Some(_) => Ok(()),
     }
 }
@@ -157,7 +170,9 @@ fn check_charsmaps(normalizer: &Value) -> Result<(), String> {
     match normalizer["precompiled_charsmap"].as_str() {
         None => Ok(()),
         Some(text) => {
-            let bytes = STANDARD.decode(text).map_err(|error| format!("its character map: {error}"))?;
+            let bytes = STANDARD
+                .decode(text)
+                .map_err(|error| format!("its character map: {error}"))?;
             charsmap::check(&bytes)
         }
     }
@@ -166,9 +181,17 @@ fn check_charsmaps(normalizer: &Value) -> Result<(), String> {
 fn from_pieces(bytes: &[u8]) -> Result<Tokenizer, String> {
     let pieces = SentencePieces::read(bytes)?;
     let said = |error: tokenizers::Error| error.to_string();
-    let sentinels: Vec<String> = (0..N_SENTINELS).rev().map(|idx| format!("<extra_id_{idx}>")).collect();
-    let found = pieces.pieces.iter().map(|piece| (piece.text.clone(), f64::from(piece.score)));
-    let vocabulary = found.chain(sentinels.iter().map(|text| (text.clone(), 0.0))).collect();
+    let sentinels: Vec<String> = (0..N_SENTINELS)
+        .rev()
+        .map(|idx| format!("<extra_id_{idx}>"))
+        .collect();
+    let found = pieces
+        .pieces
+        .iter()
+        .map(|piece| (piece.text.clone(), f64::from(piece.score)));
+    let vocabulary = found
+        .chain(sentinels.iter().map(|text| (text.clone(), 0.0)))
+        .collect();
     let model = Unigram::from(vocabulary, Some(pieces.unknown), false).map_err(said)?;
     let mut tokenizer = Tokenizer::new(model);
     if !pieces.charsmap.is_empty() {
@@ -180,7 +203,9 @@ fn from_pieces(bytes: &[u8]) -> Result<Tokenizer, String> {
         PreTokenizerWrapper::WhitespaceSplit(WhitespaceSplit),
         PreTokenizerWrapper::Metaspace(Metaspace::new('▁', PrependScheme::Always, true)),
     ])));
-    tokenizer.add_tokens(added_tokens(&pieces, sentinels)).map_err(said)?;
+    tokenizer
+        .add_tokens(added_tokens(&pieces, sentinels))
+        .map_err(said)?;
     Ok(tokenizer)
 }
 
@@ -189,9 +214,13 @@ fn from_pieces(bytes: &[u8]) -> Result<Tokenizer, String> {
 fn added_tokens(pieces: &SentencePieces, sentinels: Vec<String>) -> Vec<AddedToken> {
     let of_the_file = pieces.pieces.iter().filter_map(|piece| match piece.kind {
         PieceKind::Control | PieceKind::Unknown => Some(AddedToken::from(piece.text.clone(), true)),
-        PieceKind::UserDefined => Some(AddedToken::from(piece.text.clone(), false).normalized(false)),
+        PieceKind::UserDefined => {
+            Some(AddedToken::from(piece.text.clone(), false).normalized(false))
+        }
         PieceKind::Other => None,
     });
-    let sentinels = sentinels.into_iter().map(|text| AddedToken::from(text, true));
+    let sentinels = sentinels
+        .into_iter()
+        .map(|text| AddedToken::from(text, true));
     of_the_file.chain(sentinels).collect()
 }

@@ -45,7 +45,15 @@ fn only_visible_tokens_are_taken() {
 #[test]
 fn a_mask_may_be_of_any_type_and_have_holes() {
     let expected = read(&tensors(), None).unwrap().hash;
-    let types = [DType::U8, DType::U32, DType::I64, DType::F16, DType::BF16, DType::F32, DType::F64];
+    let types = [
+        DType::U8,
+        DType::U32,
+        DType::I64,
+        DType::F16,
+        DType::BF16,
+        DType::F32,
+        DType::F64,
+    ];
     for dtype in types {
         let mut tensors = tensors();
         for name in ["prompt_attention_mask", "negative_prompt_attention_mask"] {
@@ -59,7 +67,10 @@ fn a_mask_may_be_of_any_type_and_have_holes() {
     tensors.insert("prompt_attention_mask".into(), mask);
     let found = read(&tensors, None).unwrap();
     let all = tensors["prompt_embeds"].to_vec3::<f32>().unwrap();
-    assert_eq!(rows(&found.prompts[0]), [all[0][1].clone(), all[0][4].clone()]);
+    assert_eq!(
+        rows(&found.prompts[0]),
+        [all[0][1].clone(), all[0][4].clone()]
+    );
     assert_ne!(found.hash, expected);
 }
 
@@ -69,8 +80,14 @@ fn booleans_are_a_mask() {
     let path = folder.path().join("embeds.safetensors");
     let values = [0u8; 3 * CHANNELS * 4];
     let views = [
-        ("prompt_embeds", TensorView::new(Dtype::F32, vec![1, 3, CHANNELS], &values).unwrap()),
-        ("prompt_attention_mask", TensorView::new(Dtype::BOOL, vec![1, 3], &[1, 1, 0]).unwrap()),
+        (
+            "prompt_embeds",
+            TensorView::new(Dtype::F32, vec![1, 3, CHANNELS], &values).unwrap(),
+        ),
+        (
+            "prompt_attention_mask",
+            TensorView::new(Dtype::BOOL, vec![1, 3], &[1, 1, 0]).unwrap(),
+        ),
     ];
     serialize_to_file(views, None, &path).unwrap();
     let found = PromptEmbeds::read(&PromptEmbedsFile { path, tensor: None }, CHANNELS).unwrap();
@@ -81,12 +98,18 @@ fn booleans_are_a_mask() {
 #[test]
 fn a_tensor_can_be_named_and_one_negative_serves_all() {
     let mut tensors = tensors();
-    for (from, to) in [("prompt_embeds", "cats_embeds"), ("prompt_attention_mask", "cats_attention_mask")] {
+    for (from, to) in [
+        ("prompt_embeds", "cats_embeds"),
+        ("prompt_attention_mask", "cats_attention_mask"),
+    ] {
         let tensor = tensors.remove(from).unwrap();
         tensors.insert(to.into(), tensor);
     }
     let negative = tensors["negative_prompt_embeds"].narrow(0, 0, 1).unwrap();
-    tensors.insert("negative_cats_embeds".into(), negative.to_dtype(DType::F16).unwrap());
+    tensors.insert(
+        "negative_cats_embeds".into(),
+        negative.to_dtype(DType::F16).unwrap(),
+    );
     let found = read(&tensors, Some("cats_embeds")).unwrap();
     assert_eq!(found.prompts[0].dims(), [3, CHANNELS]);
     assert_eq!(found.negatives.len(), 2);
@@ -95,31 +118,63 @@ fn a_tensor_can_be_named_and_one_negative_serves_all() {
 
 #[test]
 fn what_is_wrong_is_said() {
-    let check = |name: &str, spoil: &dyn Fn(&Tensor) -> candle_core::Result<Tensor>, expected: &[&str]| {
-        let mut tensors = tensors();
-        let spoiled = spoil(&tensors[name]).unwrap();
-        tensors.insert(name.into(), spoiled);
-        let error = read(&tensors, None).unwrap_err();
-        for part in [&["embeds.safetensors"], expected].concat() {
-            assert!(error.contains(part), "{part:?}: {error}");
-        }
-    };
+    let check =
+        |name: &str, spoil: &dyn Fn(&Tensor) -> candle_core::Result<Tensor>, expected: &[&str]| {
+            let mut tensors = tensors();
+            let spoiled = spoil(&tensors[name]).unwrap();
+            tensors.insert(name.into(), spoiled);
+            let error = read(&tensors, None).unwrap_err();
+            for part in [&["embeds.safetensors"], expected].concat() {
+                assert!(error.contains(part), "{part:?}: {error}");
+            }
+        };
     let embeds = "prompt_embeds";
-    check(embeds, &|t| t.narrow(2, 0, 4), &["[2, 5, 4]", "[prompts, tokens, 8]", "caption_channels"]);
+    check(
+        embeds,
+        &|t| t.narrow(2, 0, 4),
+        &["[2, 5, 4]", "[prompts, tokens, 8]", "caption_channels"],
+    );
     check(embeds, &|t| t.get(0), &["[5, 8]", "expected [prompts"]);
     check(embeds, &|t| t.narrow(0, 0, 0), &["[0, 5, 8]"]);
-    check(embeds, &|t| t.affine(f64::NAN, 0.0), &["NaN in prompt 0", "finite"]);
-    check(embeds, &|t| t.to_dtype(DType::F64), &["type F64", "f32, f16 or bf16"]);
+    check(
+        embeds,
+        &|t| t.affine(f64::NAN, 0.0),
+        &["NaN in prompt 0", "finite"],
+    );
+    check(
+        embeds,
+        &|t| t.to_dtype(DType::F64),
+        &["type F64", "f32, f16 or bf16"],
+    );
     let mask = "prompt_attention_mask";
     check(mask, &|t| t.narrow(1, 0, 4), &["[2, 4]", "expected [2, 5]"]);
-    check(mask, &|t| t.zeros_like(), &["hides every token of prompt 0"]);
-    check(mask, &|t| t.to_dtype(DType::F32)?.affine(10000.0, -10000.0), &["something else than 0"]);
-    check("negative_prompt_embeds", &|t| t.narrow(2, 0, 4), &["negative_prompt_embeds", "[2, 5, 4]"]);
+    check(
+        mask,
+        &|t| t.zeros_like(),
+        &["hides every token of prompt 0"],
+    );
+    check(
+        mask,
+        &|t| t.to_dtype(DType::F32)?.affine(10000.0, -10000.0),
+        &["something else than 0"],
+    );
+    check(
+        "negative_prompt_embeds",
+        &|t| t.narrow(2, 0, 4),
+        &["negative_prompt_embeds", "[2, 5, 4]"],
+    );
     let three = |t: &Tensor| Tensor::cat(&[t, &t.narrow(0, 0, 1)?], 0);
-    check("negative_prompt_attention_mask", &three, &["[3, 5]", "expected [2, 5]"]);
+    check(
+        "negative_prompt_attention_mask",
+        &three,
+        &["[3, 5]", "expected [2, 5]"],
+    );
 
     let error = read(&tensors(), Some("nothing")).unwrap_err();
-    assert!(error.contains("no tensor \"nothing\"") && error.contains("prompt_embeds"), "{error}");
+    assert!(
+        error.contains("no tensor \"nothing\"") && error.contains("prompt_embeds"),
+        "{error}"
+    );
 }
 
 #[test]

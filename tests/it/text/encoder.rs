@@ -44,7 +44,11 @@ impl Copy {
             std::fs::create_dir(copy.root().join(part)).unwrap();
             for entry in std::fs::read_dir(text_fixture("model").join(part)).unwrap() {
                 let from = entry.unwrap().path();
-                std::fs::copy(&from, copy.root().join(part).join(from.file_name().unwrap())).unwrap();
+                std::fs::copy(
+                    &from,
+                    copy.root().join(part).join(from.file_name().unwrap()),
+                )
+                .unwrap();
             }
         }
         copy
@@ -56,8 +60,12 @@ impl Copy {
 
     fn shards(&self) -> Vec<std::path::PathBuf> {
         let folder = self.root().join("text_encoder");
-        let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        let mut shards: Vec<_> = paths.filter(|path| path.to_string_lossy().contains("model")).collect();
+        let paths = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let mut shards: Vec<_> = paths
+            .filter(|path| path.to_string_lossy().contains("model"))
+            .collect();
         shards.retain(|path| path.is_file());
         shards.sort();
         shards
@@ -67,7 +75,10 @@ impl Copy {
     fn take_tensors(&self) -> HashMap<String, Tensor> {
         let mut tensors = HashMap::new();
         for path in self.shards() {
-            if path.extension().is_some_and(|ending| ending == "safetensors") {
+            if path
+                .extension()
+                .is_some_and(|ending| ending == "safetensors")
+            {
                 tensors.extend(candle_core::safetensors::load(&path, &Device::Cpu).unwrap());
             }
             std::fs::remove_file(path).unwrap();
@@ -76,7 +87,8 @@ impl Copy {
     }
 
     fn save(&self, name: &str, tensors: &HashMap<String, Tensor>) {
-        candle_core::safetensors::save(tensors, self.root().join("text_encoder").join(name)).unwrap();
+        candle_core::safetensors::save(tensors, self.root().join("text_encoder").join(name))
+            .unwrap();
     }
 
     fn set(&self, key: &str, value: Value) {
@@ -98,10 +110,13 @@ impl Copy {
 #[test]
 fn visible_tokens_equal_those_of_a_padded_and_masked_run() {
     let rows: Vec<Row> = read_json("encoded.json");
-    let golden = candle_core::safetensors::load(text_fixture("embeds.safetensors"), &Device::Cpu).unwrap();
+    let golden =
+        candle_core::safetensors::load(text_fixture("embeds.safetensors"), &Device::Cpu).unwrap();
     let encoder = TextEncoder::open(&text_fixture("model")).unwrap();
     for (idx, row) in rows.iter().enumerate() {
-        let found = encoder.encode(&[row.prompt.clone()], row.max_tokens, &never).unwrap();
+        let found = encoder
+            .encode(&[row.prompt.clone()], row.max_tokens, &never)
+            .unwrap();
         let expected = &golden[&format!("embeds.{idx}")];
         assert_eq!(found[0].embeds.dims(), expected.dims(), "{}", row.prompt);
         let difference = relative_l2(&values(expected), &values(&found[0].embeds));
@@ -109,7 +124,9 @@ fn visible_tokens_equal_those_of_a_padded_and_masked_run() {
     }
     // The last one does not fit.
     let last = rows.last().unwrap();
-    let found = encoder.encode(&[last.prompt.clone()], last.max_tokens, &never).unwrap();
+    let found = encoder
+        .encode(&[last.prompt.clone()], last.max_tokens, &never)
+        .unwrap();
     assert!(found[0].n_tokens_cut > 0);
 }
 
@@ -140,16 +157,24 @@ fn files_of_every_layout_and_type_are_read() {
     };
     let expected = encode(&Copy::new());
     let table = |tensors: &mut HashMap<String, Tensor>| {
-        let table = tensors.remove("shared.weight").or_else(|| tensors.remove("encoder.embed_tokens.weight"));
+        let table = tensors
+            .remove("shared.weight")
+            .or_else(|| tensors.remove("encoder.embed_tokens.weight"));
         table.unwrap()
     };
     let as_f32 = |copy: &Copy| -> HashMap<String, Tensor> {
         let tensors = copy.take_tensors().into_iter();
-        tensors.map(|(name, tensor)| (name, tensor.to_dtype(DType::F32).unwrap())).collect()
+        tensors
+            .map(|(name, tensor)| (name, tensor.to_dtype(DType::F32).unwrap()))
+            .collect()
     };
 
     // f16 widened beforehand is the same; so is the table by its other name, or by both.
-    for names in [&["shared.weight"][..], &["encoder.embed_tokens.weight"], &["shared.weight", "encoder.embed_tokens.weight"]] {
+    for names in [
+        &["shared.weight"][..],
+        &["encoder.embed_tokens.weight"],
+        &["shared.weight", "encoder.embed_tokens.weight"],
+    ] {
         let copy = Copy::new();
         let mut tensors = as_f32(&copy);
         let table = table(&mut tensors);
@@ -171,7 +196,9 @@ fn files_of_every_layout_and_type_are_read() {
     let rounded = |dtype: DType| -> HashMap<String, Tensor> {
         let tensors = as_f32(&Copy::new()).into_iter();
         let round = |tensor: Tensor| tensor.to_dtype(DType::BF16)?.to_dtype(dtype);
-        tensors.map(|(name, tensor)| (name, round(tensor).unwrap())).collect()
+        tensors
+            .map(|(name, tensor)| (name, round(tensor).unwrap()))
+            .collect()
     };
     wide.take_tensors();
     narrow.save("model.safetensors", &rounded(DType::BF16));
@@ -198,7 +225,10 @@ fn it_says_what_memory_it_takes() {
     let memory = encoder.memory(300);
     // Width 32, attention 24, feed-forward 40: four and three matrices and two norms.
     assert_eq!(memory.block_bytes, 4 * (4 * 32 * 24 + 3 * 32 * 40 + 2 * 32));
-    let sizes = encoder.files().iter().map(|path| path.metadata().unwrap().len());
+    let sizes = encoder
+        .files()
+        .iter()
+        .map(|path| path.metadata().unwrap().len());
     assert_eq!(memory.weight_bytes, sizes.sum::<u64>());
     assert!(memory.pass_bytes > 4 * 3 * 300 * 300 * 4);
 }
@@ -224,10 +254,15 @@ fn spoiled_weights_are_refused_with_every_name() {
         "encoder.block.0.layer.0.SelfAttention.k.weight: expected [24, 32], found type I64",
     ]);
 
-    for name in ["shared.weight", "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"] {
+    for name in [
+        "shared.weight",
+        "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+    ] {
         let copy = Copy::new();
         let mut tensors = copy.take_tensors();
-        tensors.retain(|found, _| found != name && !(name == "shared.weight" && found.contains("embed_tokens")));
+        tensors.retain(|found, _| {
+            found != name && !(name == "shared.weight" && found.contains("embed_tokens"))
+        });
         copy.save("model.safetensors", &tensors);
         copy.assert_refused(&[name, "missing"]);
     }
@@ -236,14 +271,27 @@ fn spoiled_weights_are_refused_with_every_name() {
 #[test]
 fn spoiled_folders_are_refused() {
     let copy = Copy::new();
-    std::fs::remove_file(copy.root().join("text_encoder/model-00002-of-00003.safetensors")).unwrap();
-    copy.assert_refused(&["model-00002-of-00003.safetensors", "missing", "fetch it too"]);
+    std::fs::remove_file(
+        copy.root()
+            .join("text_encoder/model-00002-of-00003.safetensors"),
+    )
+    .unwrap();
+    copy.assert_refused(&[
+        "model-00002-of-00003.safetensors",
+        "missing",
+        "fetch it too",
+    ]);
 
     let copy = Copy::new();
-    let shard = copy.root().join("text_encoder/model-00001-of-00003.safetensors");
+    let shard = copy
+        .root()
+        .join("text_encoder/model-00001-of-00003.safetensors");
     let bytes = std::fs::read(&shard).unwrap();
     std::fs::write(&shard, &bytes[..bytes.len() - 100]).unwrap();
-    copy.assert_refused(&["model-00001-of-00003.safetensors", "not a valid safetensors file"]);
+    copy.assert_refused(&[
+        "model-00001-of-00003.safetensors",
+        "not a valid safetensors file",
+    ]);
 
     let copy = Copy::new();
     copy.take_tensors();

@@ -38,9 +38,17 @@ fn ids_are_those_of_transformers() {
         for row in &golden.prompts {
             let prompt = row.text.repeat(row.repeat);
             let tokens = tokenizer.encode(&prompt, golden.max_tokens).unwrap();
-            assert_eq!(tokens.ids, row.ids, "{name}: {:?} × {}", row.text, row.repeat);
+            assert_eq!(
+                tokens.ids, row.ids,
+                "{name}: {:?} × {}",
+                row.text, row.repeat
+            );
             let n_tokens = tokens.ids.len() + tokens.n_cut;
-            assert_eq!(n_tokens, row.n_tokens, "{name}: {:?} × {}", row.text, row.repeat);
+            assert_eq!(
+                n_tokens, row.n_tokens,
+                "{name}: {:?} × {}",
+                row.text, row.repeat
+            );
         }
     }
 }
@@ -64,8 +72,14 @@ fn the_end_token_survives_every_limit() {
 #[test]
 fn a_prompt_beyond_all_reason_is_refused() {
     let tokenizer = PromptTokenizer::read(&tokenizer_file("spiece.model")).unwrap();
-    let error = tokenizer.encode(&"x".repeat(1_000_001), 300).unwrap_err().to_string();
-    assert!(error.contains("1000001 characters") && error.contains("at most 1000000"), "{error}");
+    let error = tokenizer
+        .encode(&"x".repeat(1_000_001), 300)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("1000001 characters") && error.contains("at most 1000000"),
+        "{error}"
+    );
 }
 
 /// Strings of every kind of character, from a seed.
@@ -74,10 +88,24 @@ fn no_prompt_trips_the_tokenizer() {
     let tokenizer = PromptTokenizer::read(&tokenizer_file("spiece.model")).unwrap();
     let mut state = 7u64;
     let mut random = |n: u32| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as u32 % n
     };
-    let odd = ['\0', '\u{7}', '\u{ad}', '\u{200b}', '\u{200d}', '\u{301}', '\u{feff}', '\u{fffd}', ' ', '▁', '\u{1f3fd}'];
+    let odd = [
+        '\0',
+        '\u{7}',
+        '\u{ad}',
+        '\u{200b}',
+        '\u{200d}',
+        '\u{301}',
+        '\u{feff}',
+        '\u{fffd}',
+        ' ',
+        '▁',
+        '\u{1f3fd}',
+    ];
     for _ in 0..3000 {
         let n = random(12);
         let chars = (0..n).map(|_| match random(4) {
@@ -99,7 +127,9 @@ fn check_refused(files: &[(&str, &[u8])], expected: &[&str]) {
     for (name, bytes) in files {
         write(&folder.path().join(name), bytes);
     }
-    let error = PromptTokenizer::open(folder.path()).unwrap_err().to_string();
+    let error = PromptTokenizer::open(folder.path())
+        .unwrap_err()
+        .to_string();
     for part in expected {
         assert!(error.contains(part), "{part:?}: {error}");
     }
@@ -112,7 +142,11 @@ fn write(path: &Path, bytes: &[u8]) {
 
 #[test]
 fn what_is_wrong_with_a_tokenizer_is_said() {
-    let looked = ["tokenizer/tokenizer.json", "text_encoder/spiece.model", "download"];
+    let looked = [
+        "tokenizer/tokenizer.json",
+        "text_encoder/spiece.model",
+        "download",
+    ];
     check_refused(&[], &looked);
     check_refused(&[("tokenizer/vocab.json", b"{}")], &looked);
 
@@ -121,11 +155,26 @@ fn what_is_wrong_with_a_tokenizer_is_said() {
     };
     json("{", &["tokenizer.json", "broken JSON", "fetch it again"]);
     json("{}", &["no list model.vocab"]);
-    json(r#"{"model":{"type":"BPE","vocab":{}}}"#, &["its model is BPE, expected Unigram"]);
-    json(r#"{"model":{"type":"Unigram","vocab":[]}}"#, &["vocabulary is empty"]);
-    json(r#"{"model":{"type":"Unigram","vocab":[["a",0]]}}"#, &["no unknown token"]);
-    json(r#"{"model":{"type":"Unigram","vocab":[["a",0]],"unk_id":1}}"#, &["unk_id is 1", "1 pieces"]);
-    json(r#"{"model":{"type":"Unigram","vocab":[["a",0]],"unk_id":0}}"#, &["no token </s>"]);
+    json(
+        r#"{"model":{"type":"BPE","vocab":{}}}"#,
+        &["its model is BPE, expected Unigram"],
+    );
+    json(
+        r#"{"model":{"type":"Unigram","vocab":[]}}"#,
+        &["vocabulary is empty"],
+    );
+    json(
+        r#"{"model":{"type":"Unigram","vocab":[["a",0]]}}"#,
+        &["no unknown token"],
+    );
+    json(
+        r#"{"model":{"type":"Unigram","vocab":[["a",0]],"unk_id":1}}"#,
+        &["unk_id is 1", "1 pieces"],
+    );
+    json(
+        r#"{"model":{"type":"Unigram","vocab":[["a",0]],"unk_id":0}}"#,
+        &["no token </s>"],
+    );
     let lying_map = r#"{"model":{"type":"Unigram","vocab":[["</s>",0]],"unk_id":0},"normalizer":
         {"type":"Sequence","normalizers":[{"type":"Precompiled","precompiled_charsmap":"BAAAAAAEAAA="}]}}"#;
     json(lying_map, &["character map points outside of itself"]);
