@@ -14,10 +14,9 @@ use dfa_tests::random_model::tensor_file::StoredAs;
 use dfa_tests::random_model::{KINDS, Order, write_folder};
 
 fn order(mut arguments: impl Iterator<Item = String>) -> Option<Order> {
+    let wanted = arguments.next()?;
     let mut order = Order {
-        kind: *KINDS
-            .iter()
-            .find(|kind| Some(**kind) == arguments.next().as_deref())?,
+        kind: KINDS.into_iter().find(|kind| *kind == wanted)?,
         folder: PathBuf::from(arguments.next()?),
         stored_as: StoredAs::F16,
         text_encoder: false,
@@ -33,9 +32,7 @@ fn order(mut arguments: impl Iterator<Item = String>) -> Option<Order> {
 }
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let kind = arguments.next().unwrap_or_default();
-    let Some(order) = order(std::iter::once(kind).chain(arguments)) else {
+    let Some(order) = order(std::env::args().skip(1)) else {
         eprintln!("random-model KIND DIR [--dtype f32|f16|bf16] [--text-encoder]");
         eprintln!("KIND is one of {}", KINDS.join(", "));
         return ExitCode::from(2);
