@@ -18,7 +18,10 @@
 //! 7. [`diffusion`]: samplers, guidance, noise.
 //! 8. [`jobs`]: requests that are kept, run one after the other, watched and cancelled.
 //! 9. [`http`]: the jobs over HTTP.
-//! 10. [`observer`]: progress and cancellation; [`whole_file`]: files are whole or absent.
+//! 10. [`observer`]: progress and cancellation; [`whole_file`]: files are whole or absent;
+//!     [`tensor_file`]: a tensor that somebody brings.
+//! 11. [`convert`]: model folders from the pickles that some models come in, which
+//!     [`torch_file`] reads as data.
 //!
 //! [`cli`] is the command line `dfa` over these.
 
@@ -27,6 +30,7 @@ mod base64;
 pub mod calibrate;
 pub mod cli;
 pub mod compare;
+pub mod convert;
 pub mod diffusion;
 pub mod generate;
 pub mod http;
@@ -41,5 +45,7 @@ pub mod picture;
 pub mod plan_import;
 pub mod report_html;
 pub mod run_setup;
+pub mod tensor_file;
 pub mod text;
+pub mod torch_file;
 pub mod whole_file;

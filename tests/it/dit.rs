@@ -13,7 +13,7 @@ use dfa_tests::fixtures::{tensors, values};
 const TOLERANCE: f64 = 5e-5;
 
 /// A forward pass with full attention everywhere; also the hidden state after each block.
-fn forward(
+pub(super) fn forward(
     model: &dyn Transformer,
     latent: &Tensor,
     input: &StepInput<'_>,
