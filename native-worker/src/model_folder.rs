@@ -15,12 +15,14 @@ use sha2::{Digest, Sha256};
 pub mod class_names;
 pub mod dit_config;
 pub mod transformer_config;
+pub mod vae_config;
 pub mod weights;
 
 use crate::diffusion::sampler_config::SamplerConfig;
 pub use class_names::ClassNames;
 pub use dit_config::DitConfig;
 pub use transformer_config::{Family, FamilyDefaults, TransformerConfig};
+pub use vae_config::VaeConfig;
 
 const TRANSFORMER_CONFIG: &str = "transformer/config.json";
 const SCHEDULER_CONFIG: &str = "scheduler/scheduler_config.json";
@@ -159,7 +161,10 @@ impl ModelFolder {
             transformer,
             sampler,
             has_vae: index.vae.1.is_some(),
-            weight_files: weights::find_files(&path.join("transformer"))?,
+            weight_files: weights::find_files(
+                &path.join("transformer"),
+                weights::WeightStem::Diffusers,
+            )?,
             path: path.to_path_buf(),
         })
     }
@@ -193,7 +198,7 @@ fn read_model_index(path: &Path) -> Result<ModelIndex, FolderError> {
 }
 
 /// Reads a small text file.
-fn read_text(path: &Path, hint: &'static str) -> Result<String, FolderError> {
+pub(crate) fn read_text(path: &Path, hint: &'static str) -> Result<String, FolderError> {
     fs::read_to_string(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => FolderError::Missing {
             path: path.to_path_buf(),
@@ -206,7 +211,10 @@ fn read_text(path: &Path, hint: &'static str) -> Result<String, FolderError> {
     })
 }
 
-fn parse_json<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, FolderError> {
+pub(crate) fn parse_json<T: serde::de::DeserializeOwned>(
+    path: &Path,
+    text: &str,
+) -> Result<T, FolderError> {
     serde_json::from_str(text).map_err(|error| FolderError::BadJson {
         path: path.to_path_buf(),
         reason: error.to_string(),

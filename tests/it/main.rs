@@ -35,6 +35,9 @@ mod samplers;
 // Shaders of the page: valid, and within every device's limits.
 mod shaders;
 
+// Prompts: tokenizer, T5, captions, embeddings, against transformers and diffusers.
+mod text;
+
 // Pictures: from latents, as PNG files, as a grid.
 mod picture;
 
@@ -67,3 +70,6 @@ mod jobs;
 
 // The worker as a process: killed, stopped, cut off, asked by our own client.
 mod worker_process;
+
+// The image autoencoder against diffusers' outputs; its convolution kernels.
+mod vae;

@@ -8,5 +8,6 @@ pub mod closeness;
 pub mod dfa_command;
 pub mod engine;
 pub mod fixtures;
+pub mod random_model;
 pub mod worker;
 pub mod worker_process;
