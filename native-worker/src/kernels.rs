@@ -3,9 +3,10 @@
 //! without touching a model.
 //!
 //! - [`isa`]: which instruction set a kernel is compiled for, chosen at run time.
-//! - [`attention`]: full and window attention; a plain reference and a tiled kernel.
+//! - [`attention`]: full, window and cross attention; a plain reference and a tiled kernel.
 //! - [`elementwise`]: GELU, layer norm with modulation, gated skip connection.
 //! - [`linear`]: matrix multiply with bias.
+//! - [`per_head`]: norm and rotation of single heads.
 //! - [`ops`]: all of these on tensors.
 //!
 //! This folder is the only place of the project where `unsafe` is allowed.
@@ -15,3 +16,4 @@ pub mod elementwise;
 pub mod isa;
 pub mod linear;
 pub mod ops;
+pub mod per_head;
