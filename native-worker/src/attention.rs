@@ -15,7 +15,6 @@ use dfa_core::{Strategy, Window};
 use crate::kernels::attention::AttentionMask;
 use crate::kernels::ops;
 use crate::model::linear::{Linear, LinearSpec};
-use crate::model_folder::DitConfig;
 use crate::model_folder::weights::{Weights, WeightsError};
 
 pub mod layer_cache;
@@ -30,6 +29,17 @@ pub struct SelfAttention {
     to_v: Linear,
     to_out: Linear,
     n_heads: usize,
+}
+
+/// Sizes of a self-attention layer.
+#[derive(Clone, Copy, Debug)]
+pub struct AttentionSpec {
+    /// H.
+    pub n_heads: usize,
+    /// D.
+    pub width: usize,
+    /// Whether the q, k and v projections have a bias.
+    pub qkv_bias: bool,
 }
 
 /// How to compute a layer this time.
@@ -61,9 +71,9 @@ impl SelfAttention {
     pub(crate) fn load(
         weights: &mut Weights,
         name: &str,
-        config: &DitConfig,
+        spec: AttentionSpec,
     ) -> std::result::Result<Self, WeightsError> {
-        let d = config.width();
+        let d = spec.width;
         let mut projection = |part: &str, bias| {
             let spec = LinearSpec {
                 inputs: d,
@@ -73,11 +83,11 @@ impl SelfAttention {
             Linear::load(weights, &format!("{name}.{part}"), spec)
         };
         Ok(Self {
-            to_q: projection("to_q", config.attention_bias)?,
-            to_k: projection("to_k", config.attention_bias)?,
-            to_v: projection("to_v", config.attention_bias)?,
+            to_q: projection("to_q", spec.qkv_bias)?,
+            to_k: projection("to_k", spec.qkv_bias)?,
+            to_v: projection("to_v", spec.qkv_bias)?,
             to_out: projection("to_out.0", true)?,
-            n_heads: config.n_heads,
+            n_heads: spec.n_heads,
         })
     }
 

@@ -48,7 +48,7 @@ pub struct Calibration {
     pub plan: CompressionPlan,
     /// Every loss that was measured.
     pub record: SearchRecord,
-    /// The final latents of the calibration batch, made by the plan, (B, C, h, w).
+    /// The final latents of the calibration batch, made by the plan, (B, C, …).
     pub latent: Tensor,
     /// Forward passes of single blocks, of this process (not those before a resume).
     pub n_block_evaluations: u64,
@@ -100,7 +100,7 @@ pub struct Saving<'a> {
     pub resume: bool,
 }
 
-/// Calibrates a plan for the run of `denoiser`, starting from `latent` (B, C, h, w).
+/// Calibrates a plan for the run of `denoiser`, starting from `latent` (B, C, …).
 ///
 /// # Errors
 /// [`CalibrateError`].

@@ -65,7 +65,7 @@ pub fn compare(
     }
     let (raw_run, compressed_run) = (raw.finish()?, compressed.finish()?);
     let (raw, compressed) = (raw_run.pictures()?, compressed_run.pictures()?);
-    let n_in_batch = batch_size.max(1).min(setup.run.labels.len());
+    let n_in_batch = batch_size.max(1).min(setup.n_images());
     let is_guided = setup.run.guidance.is_on();
     let report = Report {
         format: REPORT_FORMAT.into(),
@@ -98,11 +98,9 @@ fn all_metrics(
     raw: &[Picture],
     compressed: &[Picture],
 ) -> Result<Vec<ImageMetrics>, ImageError> {
-    let names = &setup.loaded.folder.class_names;
     let pairs = raw.iter().zip(compressed).enumerate();
     let metrics = pairs.map(|(index, (raw, compressed))| {
-        let label = names.name(setup.run.labels[index]);
-        image_metrics(index, label, raw, compressed)
+        image_metrics(index, setup.subject_name(index), raw, compressed)
     });
     metrics.collect()
 }

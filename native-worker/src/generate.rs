@@ -11,7 +11,7 @@ use dfa_core::{Block, CompressionPlan, Step, Strategy, Window};
 use crate::attention::{CacheUpdate, LayerCache, LayerCall, Retention, SelfAttention};
 use crate::diffusion::denoiser::Denoiser;
 use crate::diffusion::sampler::SamplerError;
-use crate::model::StepInput;
+use crate::model::ForwardPass;
 use crate::observer::{Event, Observer};
 
 /// Why a run ended without a result.
@@ -37,11 +37,13 @@ pub enum RunError {
         "the plan shares the conditional branch (asc, wa_rs+asc), which needs a guidance scale above 1"
     )]
     PlanNeedsGuidance,
-    /// Labels and latents do not belong together.
-    #[error("{n_labels} labels for {n_images} start latents; give one label per image")]
-    LabelCount {
-        /// Labels given.
-        n_labels: usize,
+    /// Conditions and latents do not belong together.
+    #[error(
+        "{n_conditions} conditions for {n_images} start latents; give one label or prompt per image"
+    )]
+    ConditionCount {
+        /// Labels or prompts given.
+        n_conditions: usize,
         /// Images in the start latent.
         n_images: usize,
     },
@@ -58,7 +60,7 @@ pub enum RunError {
 
 /// What a run gives.
 pub struct Generated {
-    /// (B, C, h, w).
+    /// (B, C, …).
     pub latent: Tensor,
     /// Wall time of the denoising loop.
     pub total_secs: f64,
@@ -68,7 +70,7 @@ pub struct Generated {
     pub peak_cache_bytes: u64,
 }
 
-/// Denoises `latent` (B, C, h, w) by `plan`, or raw without one.
+/// Denoises `latent` (B, C, …) by `plan`, or raw without one.
 ///
 /// # Errors
 /// [`RunError`].
@@ -111,10 +113,13 @@ fn check_request(
     plan: Option<&CompressionPlan>,
     latent: &Tensor,
 ) -> Result<(), RunError> {
-    let n_images = latent.dims4()?.0;
-    if denoiser.labels.len() != n_images {
-        let n_labels = denoiser.labels.len();
-        return Err(RunError::LabelCount { n_labels, n_images });
+    let n_images = latent.dim(0)?;
+    let n_conditions = denoiser.condition.n_images();
+    if n_conditions != n_images {
+        return Err(RunError::ConditionCount {
+            n_conditions,
+            n_images,
+        });
     }
     let Some(plan) = plan else { return Ok(()) };
     let n_steps = denoiser.sampler.n_steps();
@@ -166,19 +171,19 @@ impl<'a> PlanRun<'a> {
         }
     }
 
-    /// One forward pass: latent (B, C, h, w) → raw model output (N, C_out, h, w).
+    /// One forward pass: latent (B, C, …) → raw model output (N, C_out, …).
     fn forward(
         &mut self,
         denoiser: &Denoiser<'_>,
         step: Step,
         latent: &Tensor,
     ) -> Result<Tensor, RunError> {
-        let input = denoiser.step_input(step);
-        let mut hidden = denoiser.embed(latent, &input)?;
+        let pass = denoiser.begin(step)?;
+        let mut hidden = denoiser.embed(pass.as_ref(), latent)?;
         for block in (0..self.caches.len()).map(Block) {
-            hidden = self.block(denoiser, (step, block), &hidden, &input)?;
+            hidden = self.block(denoiser, (step, block), &hidden, pass.as_ref())?;
         }
-        Ok(denoiser.model.output(&hidden, &input)?)
+        Ok(pass.output(&hidden)?)
     }
 
     fn block(
@@ -186,7 +191,7 @@ impl<'a> PlanRun<'a> {
         denoiser: &Denoiser<'_>,
         (step, block): (Step, Block),
         hidden: &Tensor,
-        input: &StepInput,
+        pass: &dyn ForwardPass,
     ) -> Result<Tensor, RunError> {
         let guided = denoiser.guidance.is_on();
         let (call, retention) = match self.plan {
@@ -209,7 +214,7 @@ impl<'a> PlanRun<'a> {
             result = Some(done);
             Ok(output)
         };
-        let hidden = denoiser.block(block, hidden, input, &mut attend)?;
+        let hidden = pass.block(block, hidden, &mut attend)?;
         if let Some(result) = result {
             self.attention_secs += result.elapsed_secs;
             self.adopt(block, result.update, retention);

@@ -11,7 +11,7 @@ use crate::run_setup::RunSetup;
 
 /// All images of a run, and what they took.
 pub struct ImageRun {
-    /// Final latents, (B, C, h, w).
+    /// Final latents, (B, C, …).
     pub latent: Tensor,
     /// Wall time of the denoising loops, in seconds.
     pub total_secs: f64,
@@ -64,7 +64,7 @@ pub struct ImageBatches<'a> {
 impl ImageBatches<'_> {
     /// First images of the batches.
     pub fn starts(&self) -> impl Iterator<Item = usize> + use<> {
-        (0..self.setup.run.labels.len()).step_by(self.batch_size.max(1))
+        (0..self.setup.n_images()).step_by(self.batch_size.max(1))
     }
 
     /// Runs the batch that begins with image `first` and collects it.
@@ -78,13 +78,8 @@ impl ImageBatches<'_> {
         into: &mut BatchCollector,
         observer: &mut dyn Observer,
     ) -> Result<(), RunError> {
-        let n = self
-            .batch_size
-            .max(1)
-            .min(self.setup.run.labels.len() - first);
-        let denoiser = self
-            .setup
-            .denoiser(&self.setup.run.labels[first..first + n]);
+        let n = self.batch_size.max(1).min(self.setup.n_images() - first);
+        let denoiser = self.setup.denoiser(first..first + n);
         let latent = self.setup.latent.narrow(0, first, n)?.contiguous()?;
         into.push(generate(&denoiser, plan, &latent, observer)?);
         Ok(())

@@ -9,7 +9,7 @@ use crate::image_batch::ImageRun;
 use crate::model_folder::ModelFolder;
 use crate::picture::{GridRow, Picture, PictureError, PictureGrid};
 use crate::report_html::{ReportImage, ReportPage, report_html};
-use crate::run_setup::{RunSetup, tool_version};
+use crate::run_setup::{RunSetup, Subjects, tool_version};
 
 /// A file that a run made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +131,7 @@ fn grid_file(
     let rows = rows.collect();
     let grid = PictureGrid { rows }.draw()?;
     let mut text = picture_text(setup, Some(plan), 0);
-    text.retain(|(key, _)| !matches!(*key, "dfa:class" | "dfa:image_index"));
+    text.retain(|(key, _)| !matches!(*key, "dfa:class" | "dfa:prompt" | "dfa:image_index"));
     let bytes = grid.to_png_bytes(&text)?;
     Ok(MadeFile::png("grid.png".into(), ArtifactRole::Grid, bytes))
 }
@@ -188,19 +188,15 @@ pub fn why_no_pictures(folder: &ModelFolder) -> Option<String> {
             "this model's latents need its VAE, and decoding with a VAE is not built yet".into(),
         );
     }
-    let channels = folder.transformer.in_channels;
+    let channels = folder.transformer.geometry().in_channels;
     (channels != 3)
         .then(|| format!("the model has no VAE and {channels} channels, which are no RGB pictures"))
 }
 
-/// `000-name.png`: the index, and the class name in letters that every file system takes.
+/// `000-name.png`: the index, and what it shows in letters that every file system takes.
 fn picture_name(setup: &RunSetup, index: usize) -> String {
-    let name = setup
-        .loaded
-        .folder
-        .class_names
-        .name(setup.run.labels[index]);
-    let plain: String = name
+    let plain: String = setup
+        .subject_name(index)
         .chars()
         .take(40)
         .map(|letter| {
@@ -220,7 +216,13 @@ fn picture_text(
     plan: Option<&CheckedPlan>,
     index: usize,
 ) -> Vec<(&'static str, String)> {
-    let class = setup.run.labels[index];
+    let subject = match &setup.run.subjects {
+        Subjects::Classes(classes) => {
+            let name = setup.subject_name(index);
+            ("dfa:class", format!("{} {name}", classes[index]))
+        }
+        _ => ("dfa:prompt", setup.subject_name(index)),
+    };
     let plan = plan.map_or_else(|| "none".into(), |plan| plan_hash(&plan.plan).to_string());
     vec![
         ("Software", tool_version()),
@@ -229,10 +231,7 @@ fn picture_text(
             "dfa:weights_sha256",
             setup.loaded.identity.weights_sha256.to_string(),
         ),
-        (
-            "dfa:class",
-            format!("{class} {}", setup.loaded.folder.class_names.name(class)),
-        ),
+        subject,
         ("dfa:seed", setup.run.seed.to_string()),
         ("dfa:image_index", index.to_string()),
         ("dfa:steps", setup.run.sampler.n_steps().to_string()),

@@ -14,11 +14,13 @@ use sha2::{Digest, Sha256};
 
 pub mod class_names;
 pub mod dit_config;
+pub mod transformer_config;
 pub mod weights;
 
 use crate::diffusion::sampler_config::SamplerConfig;
 pub use class_names::ClassNames;
 pub use dit_config::DitConfig;
+pub use transformer_config::{Family, FamilyDefaults, TransformerConfig};
 
 const TRANSFORMER_CONFIG: &str = "transformer/config.json";
 const SCHEDULER_CONFIG: &str = "scheduler/scheduler_config.json";
@@ -33,7 +35,7 @@ pub struct ModelFolder {
     /// Names of the classes, by index; empty if the folder names none.
     pub class_names: ClassNames,
     /// Shape of the transformer.
-    pub transformer: DitConfig,
+    pub transformer: TransformerConfig,
     /// What `scheduler/scheduler_config.json` says.
     pub sampler: SamplerConfig,
     /// Whether a VAE stands between latents and pixels; without one the latent is the image.
@@ -135,7 +137,7 @@ impl ModelFolder {
             return Err(FolderError::NotAFolder { path });
         }
         let index = read_model_index(&path.join("model_index.json"))?;
-        let transformer = DitConfig::read(&path.join(TRANSFORMER_CONFIG))?;
+        let transformer = TransformerConfig::Dit(DitConfig::read(&path.join(TRANSFORMER_CONFIG))?);
         let sampler_path = path.join(SCHEDULER_CONFIG);
         let text = read_text(
             &sampler_path,

@@ -2,6 +2,7 @@
 //! value, makes the sampler and the start noise. Calibration, generation and comparison
 //! all begin here.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,35 +18,28 @@ use crate::diffusion::guidance::BadGuidance;
 use crate::diffusion::noise;
 use crate::diffusion::sampler::SamplerError;
 use crate::model::dit::Dit;
-use crate::model::{Geometry, LatentSize, Transformer};
+use crate::model::{Condition, Geometry, LatentSize, Transformer};
 use crate::model_folder::class_names::LabelError;
-use crate::model_folder::{FolderError, ModelFolder, ModelIdentity};
+use crate::model_folder::{FolderError, ModelFolder, ModelIdentity, TransformerConfig};
 
 mod checked_run;
+pub mod sizes;
 mod start_latents;
+pub mod subjects;
 
 pub use checked_run::CheckedRun;
 use checked_run::GivenLatents;
 use start_latents::{hash_of, read_latents};
+pub use subjects::{Purpose, Subjects};
 
-/// Denoising steps where nothing says it: the paper's.
-pub const DEFAULT_STEPS: usize = 50;
-/// Guidance scale where nothing says it: the paper's for DiT.
-pub const DEFAULT_GUIDANCE: f64 = 4.0;
-/// Images of a calibration batch: the paper's number of class labels for DiT.
-pub const N_CALIBRATION_INPUTS: usize = 8;
-/// Images of a generation where neither labels nor a number are given.
-pub const N_GENERATED_IMAGES: usize = 4;
-/// Images of a comparison where neither labels nor a number are given.
-pub const N_COMPARED_IMAGES: usize = 8;
 /// Most denoising steps of a run.
 pub const MAX_STEPS: usize = 1000;
 /// Most images of a run.
 pub const MAX_IMAGES: usize = 4096;
 /// Longest side of a latent.
 pub const MAX_SIDE: usize = 4096;
-/// Image pixels per latent pixel where there is a VAE (that of the SD and SDXL families).
-const VAE_FACTOR: usize = 8;
+/// Most frames of a video.
+pub const MAX_FRAMES: usize = 512;
 
 /// What a person asked for; nothing is checked yet.
 #[derive(Clone, Debug)]
@@ -54,21 +48,31 @@ pub struct RunSpec {
     pub model: PathBuf,
     /// Class indices or names; empty for random classes from the seed.
     pub labels: Vec<String>,
-    /// Number of images; the labels are repeated in order. `None`: one per label, or
-    /// `n_default` without labels.
+    /// Texts to draw, for a model that takes text.
+    pub prompts: Vec<String>,
+    /// What guidance leads away from; empty text if none.
+    pub negative_prompt: Option<String>,
+    /// Texts that somebody else encoded, instead of prompts.
+    pub prompt_embeds: Option<TensorFile>,
+    /// Number of images; labels and prompts are repeated in order. `None`: one per label or
+    /// prompt, or as many as the purpose says.
     pub n_images: Option<usize>,
-    /// Number of images where nothing else says it.
-    pub n_default: usize,
+    /// What the run is for.
+    pub purpose: Purpose,
     /// Start noise from a file; sets batch and size.
-    pub latents: Option<LatentsFile>,
-    /// Image size in pixels, `(width, height)`.
+    pub latents: Option<TensorFile>,
+    /// Size in pixels, `(width, height)`.
     pub size: Option<(usize, usize)>,
-    /// Denoising steps.
-    pub n_steps: usize,
+    /// Frames of a video.
+    pub n_frames: Option<usize>,
+    /// Frames per second that a video model is told.
+    pub fps: Option<f64>,
+    /// Denoising steps; `None` for the family's.
+    pub n_steps: Option<usize>,
     /// The sampler; `None` for the one of the model folder.
     pub sampler: Option<SamplerKind>,
-    /// Guidance scale.
-    pub guidance_scale: f64,
+    /// Guidance scale; `None` for the family's.
+    pub guidance_scale: Option<f64>,
     /// Seed of noise and random labels.
     pub seed: u64,
     /// Which half of the residual `wa_rs+asc` uses.
@@ -77,7 +81,7 @@ pub struct RunSpec {
 
 /// A tensor in a safetensors file: `FILE` or `FILE:TENSOR`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LatentsFile {
+pub struct TensorFile {
     /// The file.
     pub path: PathBuf,
     /// The tensor's name; may be left out if the file holds just one.
@@ -109,6 +113,22 @@ pub enum SetupError {
         /// What is accepted.
         expected: String,
     },
+    /// A model that takes text is given none.
+    #[error("there is nothing to draw: give --prompt TEXT (repeatable)")]
+    NoPrompt,
+    /// Something that this family does not have.
+    #[error("{what} is not for {family} models: {remedy}")]
+    NotForThisFamily {
+        /// What was given.
+        what: &'static str,
+        /// The model's family.
+        family: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Texts cannot be encoded.
+    #[error("{0}")]
+    Text(String),
     /// The start noise is not usable.
     #[error("start latents {path}: {reason}")]
     Latents {
@@ -127,7 +147,12 @@ impl SetupError {
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::Label(_) | Self::Guidance(_) | Self::OutOfRange { .. } | Self::Sampler(_)
+            Self::Label(_)
+                | Self::Guidance(_)
+                | Self::OutOfRange { .. }
+                | Self::Sampler(_)
+                | Self::NoPrompt
+                | Self::NotForThisFamily { .. }
         )
     }
 }
@@ -140,7 +165,7 @@ pub struct LoadedModel {
     /// Hashes of the model.
     pub identity: ModelIdentity,
     /// The network.
-    pub model: Arc<Dit>,
+    pub model: Arc<dyn Transformer>,
 }
 
 impl LoadedModel {
@@ -151,9 +176,19 @@ impl LoadedModel {
     pub fn load(folder: ModelFolder, identity: ModelIdentity) -> Result<Self, SetupError> {
         Ok(Self {
             identity,
-            model: Arc::new(Dit::load(&folder)?),
+            model: load_transformer(&folder)?,
             folder,
         })
+    }
+}
+
+/// The network of a folder, of whatever family.
+///
+/// # Errors
+/// [`FolderError`] lists every tensor that is missing or misshapen.
+pub fn load_transformer(folder: &ModelFolder) -> Result<Arc<dyn Transformer>, FolderError> {
+    match &folder.transformer {
+        TransformerConfig::Dit(config) => Ok(Arc::new(Dit::load(folder, config)?)),
     }
 }
 
@@ -163,7 +198,9 @@ pub struct RunSetup {
     pub loaded: LoadedModel,
     /// The values of the run.
     pub run: CheckedRun,
-    /// Start noise, (B, C, h, w).
+    /// What the images show, as the model takes it.
+    pub condition: Condition,
+    /// Start noise, (B, C, …).
     pub latent: Tensor,
     /// Hash of the start noise, if it came from a file.
     pub latents_sha256: Option<ContentHash>,
@@ -177,10 +214,12 @@ impl RunSetup {
     pub fn prepare(spec: &RunSpec) -> Result<Self, SetupError> {
         let folder = ModelFolder::open(&spec.model)?;
         let (run, latent, latents_sha256) = checked_start(spec, &folder)?;
+        let condition = condition_of(&run)?;
         let identity = folder.identity()?;
         Ok(Self {
             loaded: LoadedModel::load(folder, identity)?,
             run,
+            condition,
             latent,
             latents_sha256,
         })
@@ -192,22 +231,44 @@ impl RunSetup {
     /// [`SetupError`].
     pub fn with_model(spec: &RunSpec, loaded: LoadedModel) -> Result<Self, SetupError> {
         let (run, latent, latents_sha256) = checked_start(spec, &loaded.folder)?;
+        let condition = condition_of(&run)?;
         Ok(Self {
             loaded,
             run,
+            condition,
             latent,
             latents_sha256,
         })
     }
 
+    /// Images of the run.
+    pub fn n_images(&self) -> usize {
+        self.run.subjects.n_images()
+    }
+
     /// The run over some of the images.
-    pub fn denoiser<'a>(&'a self, labels: &'a [u32]) -> Denoiser<'a> {
+    pub fn denoiser(&self, images: Range<usize>) -> Denoiser<'_> {
         Denoiser {
             model: self.loaded.model.as_ref(),
             sampler: &self.run.sampler,
             guidance: self.run.guidance,
-            labels,
+            condition: self.condition.of_images(images),
             size: self.run.size,
+            video: self.run.video,
+        }
+    }
+
+    /// The run over all images.
+    pub fn whole_denoiser(&self) -> Denoiser<'_> {
+        self.denoiser(0..self.n_images())
+    }
+
+    /// What image `index` shows, for people: its class's name or its prompt.
+    pub fn subject_name(&self, index: usize) -> String {
+        match &self.run.subjects {
+            Subjects::Classes(classes) => self.loaded.folder.class_names.name(classes[index]),
+            Subjects::Prompts { prompts, .. } => prompts[index].clone(),
+            Subjects::Embeds { .. } => format!("text {index}"),
         }
     }
 
@@ -232,7 +293,7 @@ impl RunSetup {
     /// Sizes of the layer caches of a batch of `n_images`.
     pub fn cache_shape(&self, n_images: usize) -> CacheShape {
         CacheShape {
-            batch: n_images,
+            batch: n_images * self.run.size.n_sequences(),
             branches: self.run.guidance.n_branches(),
             n_tokens: self.n_tokens(),
             width: self.geometry().width(),
@@ -251,7 +312,13 @@ impl RunSetup {
         Provenance {
             model_id: self.loaded.folder.model_id.clone(),
             seed: self.run.seed,
-            inputs: CalibrationInputs::Labels(self.run.labels.clone()),
+            inputs: match &self.run.subjects {
+                Subjects::Classes(classes) => CalibrationInputs::Labels(classes.clone()),
+                Subjects::Prompts { prompts, .. } => CalibrationInputs::Prompts(prompts.clone()),
+                Subjects::Embeds { n_images } => {
+                    CalibrationInputs::Prompts(vec![String::new(); *n_images])
+                }
+            },
             latents_sha256: self.latents_sha256,
             width: Some(self.geometry().width()),
             tool_version: tool_version(),
@@ -264,23 +331,54 @@ pub fn tool_version() -> String {
     format!("dfa {}", env!("CARGO_PKG_VERSION"))
 }
 
+/// What the model is conditioned on.
+fn condition_of(run: &CheckedRun) -> Result<Condition, SetupError> {
+    match &run.subjects {
+        Subjects::Classes(classes) => Ok(Condition::Classes(classes.clone())),
+        Subjects::Prompts { .. } | Subjects::Embeds { .. } => {
+            Err(SetupError::Text("text models are not built yet".into()))
+        }
+    }
+}
+
 /// The values of the run and its start noise.
 fn checked_start(
     spec: &RunSpec,
     folder: &ModelFolder,
 ) -> Result<(CheckedRun, Tensor, Option<ContentHash>), SetupError> {
+    let n_channels = folder.transformer.geometry().in_channels;
     let Some(file) = &spec.latents else {
         let run = CheckedRun::new(spec, folder)?;
-        let images = 0..run.labels.len() as u64;
-        let n_channels = folder.transformer.in_channels;
+        let images = 0..run.subjects.n_images() as u64;
         let latent = noise::start_noise(spec.seed, images, n_channels, run.size)?;
         return Ok((run, latent, None));
     };
     let latent = read_latents(file, folder)?;
-    let (n_images, _, height, width) = latent.dims4()?;
-    let size = LatentSize { height, width };
+    let (n_images, size) = match *latent.dims() {
+        [n, _, height, width] => (n, LatentSize::image(height, width)),
+        [n, _, frames, height, width] => (
+            n,
+            LatentSize {
+                frames: Some(frames),
+                height,
+                width,
+            },
+        ),
+        _ => (0, LatentSize::image(0, 0)),
+    };
     let given = GivenLatents { n_images, size };
     let run = CheckedRun::with_latents(spec, folder, Some(given))?;
     let hash = hash_of(&latent)?;
     Ok((run, latent, Some(hash)))
+}
+
+fn within(what: &'static str, found: usize, least: usize, most: usize) -> Result<(), SetupError> {
+    if (least..=most).contains(&found) {
+        return Ok(());
+    }
+    Err(SetupError::OutOfRange {
+        what,
+        found: found.to_string(),
+        expected: format!("from {least} to {most}"),
+    })
 }

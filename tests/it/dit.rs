@@ -3,7 +3,7 @@
 use candle_core::{DType, IndexOp, Tensor};
 use dfa_core::{Block, Strategy, Window};
 use dfa_native_worker::attention::{LayerCache, LayerCall, SelfAttention};
-use dfa_native_worker::model::{StepInput, Transformer};
+use dfa_native_worker::model::{Condition, StepInput, Transformer};
 use dfa_tests::closeness::relative_l2;
 use dfa_tests::engine::TestRun;
 use dfa_tests::fixtures::{tensors, values};
@@ -13,8 +13,13 @@ use dfa_tests::fixtures::{tensors, values};
 const TOLERANCE: f64 = 5e-5;
 
 /// A forward pass with full attention everywhere; also the hidden state after each block.
-fn forward(model: &dyn Transformer, latent: &Tensor, input: &StepInput) -> (Tensor, Vec<Tensor>) {
-    let mut hidden = model.embed(latent, input).unwrap();
+fn forward(
+    model: &dyn Transformer,
+    latent: &Tensor,
+    input: &StepInput<'_>,
+) -> (Tensor, Vec<Tensor>) {
+    let pass = model.begin(input).unwrap();
+    let mut hidden = pass.embed(latent).unwrap();
     let mut states = Vec::new();
     for block in 0..model.geometry().n_blocks {
         let cache = LayerCache::default();
@@ -26,12 +31,10 @@ fn forward(model: &dyn Transformer, latent: &Tensor, input: &StepInput) -> (Tens
             cache: &cache,
         };
         let mut attend = |layer: &SelfAttention, x: &Tensor| Ok(layer.execute(x, call)?.output);
-        hidden = model
-            .block(Block(block), &hidden, input, &mut attend)
-            .unwrap();
+        hidden = pass.block(Block(block), &hidden, &mut attend).unwrap();
         states.push(hidden.clone());
     }
-    (model.output(&hidden, input).unwrap(), states)
+    (pass.output(&hidden).unwrap(), states)
 }
 
 /// The fixture has another timestep for every image; ours are one per batch.
@@ -48,12 +51,14 @@ fn check_against(run: &TestRun, fixture: &str) {
     for image in 0..labels.len() {
         let input = StepInput {
             timestep: timesteps[image] as u32,
-            labels: vec![labels[image] as u32],
+            condition: &Condition::Classes(vec![labels[image] as u32]),
+            guided: false,
             size: run.size(),
+            video: None,
         };
         let of_image = |name: &str| values(&golden[name].i(image..=image).unwrap());
         let latent = golden["latents"].i(image..=image).unwrap();
-        let (output, states) = forward(&run.model, &latent, &input);
+        let (output, states) = forward(run.model.as_ref(), &latent, &input);
         for (block, state) in states.iter().enumerate() {
             let name = format!("hidden.{block}");
             if golden.contains_key(&name) {
@@ -80,15 +85,20 @@ fn the_shipped_model_equals_diffusers() {
 fn a_batch_is_its_images() {
     let run = TestRun::tiny(1, 1.0, &[1, 2]);
     let latent = run.noise(4);
-    let input = |labels: &[u32]| StepInput {
-        timestep: 500,
-        labels: labels.to_vec(),
-        size: run.size(),
+    let of = |latent: &Tensor, labels: &[u32]| {
+        let input = StepInput {
+            timestep: 500,
+            condition: &Condition::Classes(labels.to_vec()),
+            guided: false,
+            size: run.size(),
+            video: None,
+        };
+        forward(run.model.as_ref(), latent, &input).0
     };
-    let (batch, _) = forward(&run.model, &latent, &input(&[1, 2]));
+    let batch = of(&latent, &[1, 2]);
     for image in 0..2 {
         let one = latent.i(image..=image).unwrap();
-        let (alone, _) = forward(&run.model, &one, &input(&[image as u32 + 1]));
+        let alone = of(&one, &[image as u32 + 1]);
         let error = relative_l2(&values(&alone), &values(&batch.i(image..=image).unwrap()));
         assert!(error < 1e-6, "image {image}: {error}");
     }

@@ -5,7 +5,6 @@ use dfa_core::liveness::{CacheShape, peak_cache_bytes};
 use dfa_core::{CompressionPlan, GridShape, Step, Strategy, Window};
 use dfa_native_worker::attention::{LayerCache, LayerCall, LayerResult, Retention, SelfAttention};
 use dfa_native_worker::generate::{Generated, RunError, generate};
-use dfa_native_worker::model::Transformer;
 use dfa_native_worker::observer::Unobserved;
 use dfa_tests::closeness::{assert_close, max_difference};
 use dfa_tests::engine::TestRun;
@@ -82,15 +81,14 @@ fn layer_results(
 
 /// The self-attention layer of block 0 is only reachable from inside a forward pass.
 fn with_first_layer(run: &TestRun, work: impl Fn(&SelfAttention) -> LayerResult) -> LayerResult {
-    let input = run.denoiser().step_input(Step(0));
-    let hidden = run.denoiser().embed(&run.noise(1), &input).unwrap();
+    let pass = run.denoiser().begin(Step(0)).unwrap();
+    let hidden = run.denoiser().embed(pass.as_ref(), &run.noise(1)).unwrap();
     let mut found = None;
     let mut attend = |layer: &SelfAttention, x: &Tensor| {
         found = Some(work(layer));
         Ok(x.clone())
     };
-    run.model
-        .block(dfa_core::Block(0), &hidden, &input, &mut attend)
+    pass.block(dfa_core::Block(0), &hidden, &mut attend)
         .unwrap();
     found.unwrap()
 }
@@ -182,12 +180,11 @@ fn strategies_that_need_history_or_guidance_refuse_without() {
             makes_residual: false,
             cache: &cache,
         };
-        let input = run.denoiser().step_input(Step(0));
-        let hidden = run.denoiser().embed(&run.noise(1), &input).unwrap();
+        let pass = run.denoiser().begin(Step(0)).unwrap();
+        let hidden = run.denoiser().embed(pass.as_ref(), &run.noise(1)).unwrap();
         let mut attend = |layer: &SelfAttention, _: &Tensor| Ok(layer.execute(&x, call)?.output);
-        let error = run
-            .model
-            .block(dfa_core::Block(0), &hidden, &input, &mut attend)
+        let error = pass
+            .block(dfa_core::Block(0), &hidden, &mut attend)
             .unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     };
@@ -240,8 +237,8 @@ fn a_plan_that_does_not_fit_is_refused() {
     );
     assert!(matches!(
         found,
-        Err(RunError::LabelCount {
-            n_labels: 2,
+        Err(RunError::ConditionCount {
+            n_conditions: 2,
             n_images: 1
         })
     ));

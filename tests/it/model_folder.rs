@@ -3,10 +3,12 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use dfa_native_worker::model::dit::Dit;
+use dfa_native_worker::model::Transformer;
 use dfa_native_worker::model_folder::{FolderError, ModelFolder};
+use dfa_native_worker::run_setup::load_transformer;
 use dfa_tests::fixtures::fixture;
 use serde_json::Value;
 
@@ -69,8 +71,8 @@ impl FolderCopy {
         candle_core::safetensors::save(tensors, self.path(name)).unwrap();
     }
 
-    fn open(&self) -> Result<Dit, FolderError> {
-        Dit::load(&ModelFolder::open(self.root())?)
+    fn open(&self) -> Result<Arc<dyn Transformer>, FolderError> {
+        load_transformer(&ModelFolder::open(self.root())?)
     }
 
     /// Fails unless the folder is refused with all of this.

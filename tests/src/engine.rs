@@ -1,21 +1,23 @@
 //! Models, samplers and runs for the tests of the engine.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 use dfa_core::Step;
 use dfa_native_worker::diffusion::denoiser::Denoiser;
 use dfa_native_worker::diffusion::guidance::Guidance;
 use dfa_native_worker::diffusion::noise::start_noise;
 use dfa_native_worker::diffusion::sampler::Sampler;
-use dfa_native_worker::model::dit::Dit;
-use dfa_native_worker::model::{LatentSize, Transformer};
+use dfa_native_worker::model::{Condition, LatentSize, Transformer};
 use dfa_native_worker::model_folder::ModelFolder;
+use dfa_native_worker::run_setup::load_transformer;
 
 use crate::fixtures::{fixture, shipped_model};
 
 /// A loaded model with everything that a run of it needs.
 pub struct TestRun {
     pub folder: ModelFolder,
-    pub model: Dit,
+    pub model: Arc<dyn Transformer>,
     pub sampler: Sampler,
     pub guidance: Guidance,
     pub labels: Vec<u32>,
@@ -49,7 +51,7 @@ impl TestRun {
         labels: &[u32],
     ) -> Self {
         let folder = ModelFolder::open(path).unwrap_or_else(|error| panic!("{error}"));
-        let model = Dit::load(&folder).unwrap_or_else(|error| panic!("{error}"));
+        let model = load_transformer(&folder).unwrap_or_else(|error| panic!("{error}"));
         let sampler =
             Sampler::new(&folder.sampler, n_steps).unwrap_or_else(|error| panic!("{error}"));
         let guidance = Guidance::new(guidance_scale).unwrap_or_else(|error| panic!("{error}"));
@@ -65,11 +67,12 @@ impl TestRun {
     /// The run's fixed parts.
     pub fn denoiser(&self) -> Denoiser<'_> {
         Denoiser {
-            model: &self.model,
+            model: self.model.as_ref(),
             sampler: &self.sampler,
             guidance: self.guidance,
-            labels: &self.labels,
+            condition: Condition::Classes(self.labels.clone()),
             size: self.size(),
+            video: None,
         }
     }
 

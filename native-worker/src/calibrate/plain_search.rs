@@ -53,26 +53,26 @@ impl<'a> PlainSearch<'a> {
         self.state
     }
 
-    /// A whole forward pass: the raw output (N, C_out, h, w) and what each layer leaves behind.
+    /// A whole forward pass: the raw output (N, C_out, …) and what each layer leaves behind.
     fn forward(
         &mut self,
         step: Step,
         row: &[Strategy],
     ) -> Result<(Tensor, Vec<CacheUpdate>), RunError> {
-        let input = self.denoiser.step_input(step);
-        let mut hidden = self.denoiser.embed(&self.state.latent, &input)?;
+        let pass = self.denoiser.begin(step)?;
+        let mut hidden = self.denoiser.embed(pass.as_ref(), &self.state.latent)?;
         let mut updates = Vec::with_capacity(row.len());
         for (idx, &strategy) in row.iter().enumerate() {
             let window = self.request.window;
             let cell = (Block(idx), strategy);
-            let result = self
-                .state
-                .run_block(self.denoiser, window, cell, &hidden, &input)?;
+            let result =
+                self.state
+                    .run_block(self.denoiser, window, cell, &hidden, pass.as_ref())?;
             self.n_block_evaluations += 1;
             hidden = result.hidden;
             updates.push(result.update);
         }
-        Ok((self.denoiser.model.output(&hidden, &input)?, updates))
+        Ok((pass.output(&hidden)?, updates))
     }
 }
 

@@ -25,7 +25,7 @@ pub fn settings(setup: &RunSetup, request: &CalibrateRequest) -> Settings {
         ("sampler", fingerprint.sampler.to_string()),
         ("guidance_scale", fingerprint.guidance_scale.to_string()),
         ("residual_half", fingerprint.residual_half.to_string()),
-        ("labels", format!("{:?}", setup.run.labels)),
+        ("subjects", format!("{:?}", setup.run.subjects)),
         ("seed", setup.run.seed.to_string()),
         (
             "latents",

@@ -15,7 +15,7 @@ use super::step_state::{BlockResult, StepState, values_of};
 use super::{CalibrateError, CalibrateRequest};
 use crate::diffusion::denoiser::Denoiser;
 use crate::generate::RunError;
-use crate::model::StepInput;
+use crate::model::ForwardPass;
 use crate::observer::{Event, Observer};
 
 /// Answers Algorithm 1's questions.
@@ -26,12 +26,12 @@ pub struct PrefixSearch<'a> {
     state: StepState,
     n_block_evaluations: u64,
     /// The step in work; there is none before the first question about it.
-    current: Option<CurrentStep>,
+    current: Option<CurrentStep<'a>>,
 }
 
 /// What is known within one step.
-struct CurrentStep {
-    input: StepInput,
+struct CurrentStep<'a> {
+    pass: Box<dyn ForwardPass + 'a>,
     /// O: the raw output with every block `full`; empty at step 0.
     reference: Vec<f32>,
     /// Hidden state entering the block in question, the blocks before it as chosen.
@@ -86,14 +86,14 @@ impl<'a> PrefixSearch<'a> {
         &mut self,
         cell: (Block, Strategy),
         hidden: &Tensor,
-        input: &StepInput,
+        pass: &dyn ForwardPass,
     ) -> Result<BlockResult, RunError> {
         if self.observer.is_cancelled() {
             return Err(RunError::Cancelled);
         }
         self.n_block_evaluations += 1;
         self.state
-            .run_block(self.denoiser, self.request.window, cell, hidden, input)
+            .run_block(self.denoiser, self.request.window, cell, hidden, pass)
     }
 
     /// The raw output when every block from `first` on is `full`.
@@ -101,29 +101,29 @@ impl<'a> PrefixSearch<'a> {
         &mut self,
         first: usize,
         hidden: Tensor,
-        input: &StepInput,
+        pass: &dyn ForwardPass,
     ) -> Result<Vec<f32>, RunError> {
         let mut hidden = hidden;
         for block in (first..self.n_blocks()).map(Block) {
             hidden = self
-                .run_block((block, Strategy::Full), &hidden, input)?
+                .run_block((block, Strategy::Full), &hidden, pass)?
                 .hidden;
         }
-        values_of(&self.denoiser.model.output(&hidden, input)?)
+        values_of(&pass.output(&hidden)?)
     }
 
     /// Takes the step in work out, preparing it if this is the first question about it.
-    fn take_current(&mut self, step: Step) -> Result<CurrentStep, RunError> {
+    fn take_current(&mut self, step: Step) -> Result<CurrentStep<'a>, RunError> {
         if let Some(current) = self.current.take() {
             return Ok(current);
         }
-        let input = self.denoiser.step_input(step);
+        let pass = self.denoiser.begin(step)?;
         Ok(CurrentStep {
             reference: Vec::new(),
-            entering: self.denoiser.embed(&self.state.latent, &input)?,
+            entering: self.denoiser.embed(pass.as_ref(), &self.state.latent)?,
             tried: Vec::new(),
             measured: Vec::new(),
-            input,
+            pass,
         })
     }
 }
@@ -134,7 +134,7 @@ impl CandidateLosses for PrefixSearch<'_> {
     fn begin_step(&mut self, step: Step) -> Result<(), CalibrateError> {
         let mut current = self.take_current(step)?;
         let hidden = current.entering.clone();
-        current.reference = self.output_of_full_rest(0, hidden, &current.input)?;
+        current.reference = self.output_of_full_rest(0, hidden, current.pass.as_ref())?;
         self.current = Some(current);
         Ok(())
     }
@@ -146,9 +146,10 @@ impl CandidateLosses for PrefixSearch<'_> {
         candidate: Strategy,
     ) -> Result<f32, CalibrateError> {
         let mut current = self.take_current(step)?;
-        let result = self.run_block((block, candidate), &current.entering, &current.input)?;
+        let result =
+            self.run_block((block, candidate), &current.entering, current.pass.as_ref())?;
         let hidden = result.hidden.clone();
-        let output = self.output_of_full_rest(block.0 + 1, hidden, &current.input)?;
+        let output = self.output_of_full_rest(block.0 + 1, hidden, current.pass.as_ref())?;
         let loss = relative::loss(self.request.loss, &current.reference, &output)?;
         current.tried.push((candidate, result));
         current.measured.push(MeasuredLoss { candidate, loss });
@@ -164,7 +165,7 @@ impl CandidateLosses for PrefixSearch<'_> {
             .find(|(strategy, _)| *strategy == choice);
         let result = match tried {
             Some((_, result)) => result,
-            None => self.run_block((block, choice), &current.entering, &current.input)?,
+            None => self.run_block((block, choice), &current.entering, current.pass.as_ref())?,
         };
         self.state.adopt(block, result.update);
         current.entering = result.hidden;
@@ -184,10 +185,7 @@ impl CandidateLosses for PrefixSearch<'_> {
     fn finish_step(&mut self, step: Step, _: &[Strategy]) -> Result<(), CalibrateError> {
         // Every block already ran as chosen: only the head is left.
         let current = self.take_current(step)?;
-        let output = self
-            .denoiser
-            .model
-            .output(&current.entering, &current.input)?;
+        let output = current.pass.output(&current.entering)?;
         if self.observer.wants_prediction(step) {
             let latent = &self.state.latent;
             let clean = self.denoiser.predict_clean(step, latent, &output);

@@ -8,11 +8,11 @@ use crate::attention::{CacheUpdate, LayerCache, LayerCall, Retention, SelfAttent
 use crate::diffusion::denoiser::Denoiser;
 use crate::diffusion::sampler::SamplerState;
 use crate::generate::{RunError, ensure_finite};
-use crate::model::StepInput;
+use crate::model::ForwardPass;
 
 /// State between two steps.
 pub struct StepState {
-    /// (B, C, h, w).
+    /// (B, C, …).
     pub latent: Tensor,
     /// What the sampler remembers.
     pub sampler: SamplerState,
@@ -48,7 +48,7 @@ impl StepState {
         window: Window,
         (block, strategy): (Block, Strategy),
         hidden: &Tensor,
-        input: &StepInput,
+        pass: &dyn ForwardPass,
     ) -> Result<BlockResult, RunError> {
         let call = LayerCall {
             strategy,
@@ -63,7 +63,7 @@ impl StepState {
             update = done.update;
             Ok(done.output)
         };
-        let hidden = denoiser.block(block, hidden, input, &mut attend)?;
+        let hidden = pass.block(block, hidden, &mut attend)?;
         Ok(BlockResult { hidden, update })
     }
 
@@ -72,7 +72,7 @@ impl StepState {
         self.caches[block.0].adopt(update, Retention::ALL);
     }
 
-    /// Lets the sampler go on with the step's raw output (N, C_out, h, w).
+    /// Lets the sampler go on with the step's raw output (N, C_out, …).
     pub(crate) fn advance(
         &mut self,
         denoiser: &Denoiser<'_>,

@@ -19,7 +19,7 @@ use crate::calibrate::{
     self, CalibrateError, Calibration, Checkpoint, CheckpointError, Saving, plan_file,
 };
 use crate::generate::RunError;
-use crate::run_setup::{N_CALIBRATION_INPUTS, RunSetup};
+use crate::run_setup::{Purpose, RunSetup};
 use crate::whole_file::write_whole;
 
 /// Flags of `dfa calibrate`.
@@ -64,7 +64,7 @@ pub(super) fn run(args: &CalibrateArgs, global: GlobalFlags) -> Result<ExitCode,
         )));
     }
     super::run_flags::ensure_parent(&args.output)?;
-    let setup = args.run.prepare(N_CALIBRATION_INPUTS, None)?;
+    let setup = args.run.prepare(Purpose::Calibrate, None)?;
     let request = args.search.request(args.threshold, &setup)?;
     let settings = plan_file::settings(&setup, &request);
     let saving = Saving {
@@ -82,7 +82,7 @@ pub(super) fn run(args: &CalibrateArgs, global: GlobalFlags) -> Result<ExitCode,
         progress.skip(saved.record.shape().n_cells());
     }
     let start = Instant::now();
-    let denoiser = setup.denoiser(&setup.run.labels);
+    let denoiser = setup.whole_denoiser();
     let found = calibrate::calibrate(
         &denoiser,
         &request,

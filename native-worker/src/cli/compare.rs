@@ -14,7 +14,7 @@ use super::terminal::{self, Progress, StopButton};
 use super::{Failure, GlobalFlags};
 use crate::compare::{CompareError, compare};
 use crate::made_files::{comparison_files, why_no_pictures};
-use crate::run_setup::{N_COMPARED_IMAGES, RunSetup};
+use crate::run_setup::{Purpose, RunSetup, Subjects};
 
 /// Flags of `dfa compare`.
 #[derive(Clone, Debug, Args)]
@@ -43,7 +43,7 @@ pub(crate) struct CompareArgs {
 /// Runs `dfa compare`.
 pub(super) fn run(args: &CompareArgs, global: GlobalFlags) -> Result<ExitCode, Failure> {
     let plan = read_plan(&args.plan)?;
-    let setup = args.run.prepare(N_COMPARED_IMAGES, Some(&plan))?;
+    let setup = args.run.prepare(Purpose::Compare, Some(&plan))?;
     args.plan_flags.check(&args.plan, &plan, &setup)?;
     if let Some(reason) = why_no_pictures(&setup.loaded.folder) {
         return Err(Failure::failed(anyhow::anyhow!("{reason}")));
@@ -55,7 +55,7 @@ pub(super) fn run(args: &CompareArgs, global: GlobalFlags) -> Result<ExitCode, F
     }
     ensure_folder(&args.output.join("images"))?;
     let stop = StopButton::install()?;
-    let n_batches = setup.run.labels.len().div_ceil(args.batch_size);
+    let n_batches = setup.n_images().div_ceil(args.batch_size);
     let n_steps = 2 * n_batches * setup.run.sampler.n_steps();
     let mut progress = Progress::of_steps(&stop, "comparing", n_steps);
     let plan_file = args
@@ -96,12 +96,11 @@ fn calibrated_on(plan: &CheckedPlan, setup: &RunSetup) -> bool {
 
 /// The command that makes the same report again, every choice spelled out.
 fn commands(args: &CompareArgs, setup: &RunSetup) -> Vec<String> {
-    let labels: Vec<String> = setup.run.labels.iter().map(u32::to_string).collect();
+    let subjects = subject_flags(setup);
     let mut command = format!(
-        "dfa compare --model {} --plan {} --labels {} --steps {} --sampler {} --guidance {} --seed {} --batch-size {}",
+        "dfa compare --model {} --plan {} {subjects} --steps {} --sampler {} --guidance {} --seed {} --batch-size {}",
         quoted(&args.run.model),
         quoted(&args.plan),
-        labels.join(","),
         setup.run.sampler.n_steps(),
         setup.run.sampler_kind,
         setup.run.guidance.scale(),
@@ -116,7 +115,28 @@ fn commands(args: &CompareArgs, setup: &RunSetup) -> Vec<String> {
     vec![command + &format!(" -o {}", quoted(&args.output))]
 }
 
-/// A path as a shell word.
+/// What the images show, as flags.
+fn subject_flags(setup: &RunSetup) -> String {
+    match &setup.run.subjects {
+        Subjects::Classes(classes) => {
+            let labels: Vec<String> = classes.iter().map(u32::to_string).collect();
+            format!("--labels {}", labels.join(","))
+        }
+        Subjects::Prompts { prompts, negative } => {
+            let mut flags: Vec<String> = prompts
+                .iter()
+                .map(|prompt| format!("--prompt {}", quoted(Path::new(prompt))))
+                .collect();
+            if !negative.is_empty() {
+                flags.push(format!("--negative-prompt {}", quoted(Path::new(negative))));
+            }
+            flags.join(" ")
+        }
+        Subjects::Embeds { .. } => "--prompt-embeds FILE".into(),
+    }
+}
+
+/// A path or a text as a shell word.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+:=,".contains(letter);

@@ -45,7 +45,7 @@ impl From<RunError> for Failure {
         match error {
             RunError::PlanDoesNotFit { .. }
             | RunError::PlanNeedsGuidance
-            | RunError::LabelCount { .. } => Self::usage(error),
+            | RunError::ConditionCount { .. } => Self::usage(error),
             _ => Self::failed(error),
         }
     }

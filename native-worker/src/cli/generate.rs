@@ -13,7 +13,7 @@ use super::terminal::{self, Progress, StopButton};
 use super::{Failure, GlobalFlags};
 use crate::image_batch::{ImageBatches, ImageRun};
 use crate::made_files::{MadeFile, image_files, why_no_pictures};
-use crate::run_setup::{N_GENERATED_IMAGES, RunSetup};
+use crate::run_setup::{Purpose, RunSetup};
 use crate::whole_file::write_whole;
 
 /// Flags of `dfa generate`.
@@ -54,7 +54,7 @@ pub(super) fn positive(text: &str) -> Result<usize, String> {
 /// Runs `dfa generate`.
 pub(super) fn run(args: &GenerateArgs, global: GlobalFlags) -> Result<ExitCode, Failure> {
     let plan = args.plan.as_deref().map(read_plan).transpose()?;
-    let setup = args.run.prepare(N_GENERATED_IMAGES, plan.as_ref())?;
+    let setup = args.run.prepare(Purpose::Generate, plan.as_ref())?;
     if let (Some(path), Some(plan)) = (&args.plan, &plan) {
         args.plan_flags.check(path, plan, &setup)?;
     }

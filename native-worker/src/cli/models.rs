@@ -131,7 +131,7 @@ impl ModelFacts {
     }
 
     fn json(&self) -> Value {
-        let config = &self.folder.transformer;
+        let config = self.folder.transformer.geometry();
         let weights = self.weights.iter().map(|(name, file)| {
             json!({
                 "file": name, "size_bytes": file.size_bytes, "n_tensors": file.n_tensors,
@@ -154,16 +154,16 @@ impl ModelFacts {
         json!({
             "path": self.folder.path.to_string_lossy(),
             "model_id": self.folder.model_id,
-            "family": "dit",
+            "family": self.folder.transformer.family().name(),
             "n_blocks": config.n_blocks,
             "n_heads": config.n_heads,
             "head_size": config.head_size,
             "width": config.width(),
             "in_channels": config.in_channels,
             "patch_size": config.patch_size,
-            "sample_size": config.sample_size,
+            "sample_size": config.native_size.height,
             "n_tokens": self.n_tokens(),
-            "n_classes": config.n_classes,
+            "n_classes": self.folder.transformer.n_classes(),
             "class_names": classes,
             "has_vae": self.folder.has_vae,
             "sampler": self.folder.sampler.kind().as_str(),
@@ -190,13 +190,19 @@ impl ModelFacts {
     }
 
     fn write_network(&self, text: &mut String) {
-        let config = &self.folder.transformer;
+        let config = self.folder.transformer.geometry();
+        let family = self.folder.transformer.family();
         let space = if self.folder.has_vae {
             "with a VAE"
         } else {
             "in pixel space (no VAE)"
         };
-        let _ = writeln!(text, "  family   DiT, class-conditional, {space}");
+        let takes = if family.takes_text() {
+            "draws what a text says"
+        } else {
+            "class-conditional"
+        };
+        let _ = writeln!(text, "  family   {}, {takes}, {space}", family.name());
         let _ = writeln!(
             text,
             "  network  {} blocks, {} heads of {}, width {}",
@@ -207,14 +213,16 @@ impl ModelFacts {
         );
         let _ = writeln!(
             text,
-            "  latent   {} channels, {side}x{side}, patches of {patch}x{patch}: {} tokens",
+            "  latent   {} channels, {}, patches of {patch}x{patch}: {} tokens",
             config.in_channels,
+            config.native_size,
             self.n_tokens(),
-            side = config.sample_size,
             patch = config.patch_size,
         );
-        let names = self.class_names();
-        let _ = writeln!(text, "  classes  {}{names}", config.n_classes);
+        if let Some(n_classes) = self.folder.transformer.n_classes() {
+            let names = self.class_names();
+            let _ = writeln!(text, "  classes  {n_classes}{names}");
+        }
     }
 
     fn write_weights(&self, text: &mut String) {
@@ -254,6 +262,6 @@ impl ModelFacts {
 
 /// N at the size that the model was trained for.
 pub(crate) fn native_tokens(folder: &ModelFolder) -> usize {
-    let side = folder.transformer.sample_size / folder.transformer.patch_size;
-    side * side
+    let geometry = folder.transformer.geometry();
+    geometry.n_tokens(geometry.native_size)
 }

@@ -9,9 +9,7 @@ use dfa_core::sampler::SamplerKind;
 use dfa_core::wire::{CheckedPlan, FingerprintField};
 
 use super::Failure;
-use crate::run_setup::{
-    DEFAULT_GUIDANCE, DEFAULT_STEPS, LatentsFile, RunSetup, RunSpec, SetupError,
-};
+use crate::run_setup::{Purpose, RunSetup, RunSpec, SetupError, TensorFile};
 
 /// Which model, which images, which sampler.
 #[derive(Clone, Debug, Args)]
@@ -22,22 +20,54 @@ pub(crate) struct RunFlags {
     /// Classes to draw, as indices or names, separated by commas [default: random].
     #[arg(long, env = "DFA_LABELS", value_name = "LABELS", value_delimiter = ',')]
     labels: Vec<String>,
-    /// Number of images; the labels are repeated in order [default: one per label].
+    /// Text to draw, for a model that takes text; repeatable, one per image.
+    #[arg(
+        long = "prompt",
+        env = "DFA_PROMPT",
+        value_name = "TEXT",
+        conflicts_with = "prompt_embeds"
+    )]
+    prompts: Vec<String>,
+    /// Text that guidance leads away from [default: empty].
+    #[arg(
+        long,
+        env = "DFA_NEGATIVE_PROMPT",
+        value_name = "TEXT",
+        conflicts_with = "prompt_embeds"
+    )]
+    negative_prompt: Option<String>,
+    /// Texts encoded elsewhere, in a safetensors file: prompt_embeds (images, tokens,
+    /// width), prompt_attention_mask, and both with the prefix negative_.
+    #[arg(long, env = "DFA_PROMPT_EMBEDS", value_name = "FILE")]
+    prompt_embeds: Option<TensorFile>,
+    /// Number of images; labels and prompts are repeated in order [default: one each].
     #[arg(short = 'n', long, env = "DFA_N_IMAGES", value_name = "N")]
     n_images: Option<usize>,
     /// Start noise, a safetensors tensor (images, channels, height, width).
     #[arg(long, env = "DFA_LATENTS", value_name = "FILE[:TENSOR]", conflicts_with_all = ["size", "n_images"])]
-    latents: Option<LatentsFile>,
+    latents: Option<TensorFile>,
     /// Image size in pixels [default: the model's].
     #[arg(long, env = "DFA_SIZE", value_name = "WxH", value_parser = parse_size)]
     size: Option<(usize, usize)>,
-    /// Denoising steps [default: the plan's, or 50].
+    /// Frames of a video [default: 16].
+    #[arg(
+        long,
+        env = "DFA_NUM_FRAMES",
+        value_name = "N",
+        conflicts_with = "latents"
+    )]
+    num_frames: Option<usize>,
+    /// Frames per second of the footage that a video model imitates [default: 24].
+    #[arg(long, env = "DFA_FPS", value_name = "FPS")]
+    fps: Option<f64>,
+    /// Denoising steps [default: the plan's, or 50; 200 for Open-Sora].
     #[arg(long, env = "DFA_STEPS", value_name = "N")]
     steps: Option<usize>,
     /// Sampler: ddim or dpm-solver++ [default: the plan's, or the model folder's].
     #[arg(long, env = "DFA_SAMPLER", value_name = "NAME")]
     sampler: Option<SamplerKind>,
-    /// Guidance scale; 1 or less turns guidance off [default: the plan's, or 4].
+    /// Guidance scale; 1 or less turns guidance off [default: the plan's, or
+    /// 4; 4.5 for PixArt-Sigma, 7 for Open-Sora].
     #[arg(
         long,
         env = "DFA_GUIDANCE",
@@ -55,10 +85,13 @@ pub(crate) struct RunFlags {
 }
 
 impl RunFlags {
-    /// The same run over `n_images` of random classes from another seed.
+    /// The same run over `n_images` of random classes, or the same prompts, from another
+    /// seed.
     pub(crate) fn of_new_images(&self, seed: u64, n_images: usize) -> Self {
         Self {
             labels: Vec::new(),
+            // There are no random texts: the noise is new, the prompts are the same.
+            prompts: self.prompts.iter().take(n_images).cloned().collect(),
             n_images: Some(n_images),
             latents: None,
             seed,
@@ -80,7 +113,7 @@ impl RunFlags {
     /// Loads the run; what the flags leave open comes from `plan`.
     pub(crate) fn prepare(
         &self,
-        n_default: usize,
+        purpose: Purpose,
         plan: Option<&CheckedPlan>,
     ) -> Result<RunSetup, Failure> {
         let fingerprint = plan.and_then(|plan| plan.fingerprint.as_ref());
@@ -94,15 +127,20 @@ impl RunFlags {
         let spec = RunSpec {
             model: self.model.clone(),
             labels: self.labels.clone(),
+            prompts: self.prompts.clone(),
+            negative_prompt: self.negative_prompt.clone(),
+            prompt_embeds: self.prompt_embeds.clone(),
             n_images: self.n_images,
-            n_default,
+            purpose,
             latents: self.latents.clone(),
             size: self.size,
-            n_steps: n_steps.unwrap_or(DEFAULT_STEPS),
+            n_frames: self.num_frames,
+            fps: self.fps,
+            n_steps,
             sampler: self
                 .sampler
                 .or(fingerprint.map(|fingerprint| fingerprint.sampler)),
-            guidance_scale: guidance.unwrap_or(DEFAULT_GUIDANCE),
+            guidance_scale: guidance,
             seed: self.seed,
             residual_half: residual_half.unwrap_or_default(),
         };
@@ -165,7 +203,7 @@ pub(crate) fn read_plan(path: &Path) -> Result<CheckedPlan, Failure> {
         .map_err(|error| Failure::failed(anyhow::Error::new(error).context(context())))
 }
 
-impl FromStr for LatentsFile {
+impl FromStr for TensorFile {
     type Err = std::convert::Infallible;
 
     /// `FILE` or `FILE:TENSOR`; a file that exists under the whole name wins.

@@ -212,8 +212,8 @@ fn announce(args: &ServeArgs, jobs: &Jobs, address: SocketAddr) {
         tracing::info!(
             model = model.id(),
             folder = %folder.path.display(),
-            n_blocks = folder.transformer.n_blocks,
-            n_classes = folder.transformer.n_classes,
+            family = folder.transformer.family().name(),
+            n_blocks = folder.transformer.geometry().n_blocks,
             "serves"
         );
     }

@@ -18,7 +18,7 @@ use super::{Failure, GlobalFlags};
 use crate::calibrate::{CalibrateError, calibrate, plan_file};
 use crate::compare::{CompareError, compare};
 use crate::made_files::why_no_pictures;
-use crate::run_setup::{N_CALIBRATION_INPUTS, RunSetup};
+use crate::run_setup::{Purpose, RunSetup};
 use crate::whole_file::write_whole;
 
 /// Flags of `dfa sweep`.
@@ -68,13 +68,13 @@ struct Row {
 /// Runs `dfa sweep`.
 pub(super) fn run(args: &SweepArgs, global: GlobalFlags) -> Result<ExitCode, Failure> {
     ensure_folder(&args.output)?;
-    let seen = args.run.prepare(N_CALIBRATION_INPUTS, None)?;
+    let seen = args.run.prepare(Purpose::Calibrate, None)?;
     if let Some(reason) = why_no_pictures(&seen.loaded.folder) {
         return Err(Failure::failed(anyhow::anyhow!("{reason}")));
     }
     let seed = args.compare_seed.unwrap_or(args.run.seed.wrapping_add(1));
     let held_out = args.run.of_new_images(seed, args.compare_images);
-    let held_out = held_out.prepare(args.compare_images, None)?;
+    let held_out = held_out.prepare(Purpose::Compare, None)?;
     let stop = StopButton::install()?;
     let mut rows = Vec::new();
     for &threshold in &args.thresholds {
@@ -107,7 +107,7 @@ fn sweep_one(
     let n_steps = seen.run.sampler.n_steps();
     let mut progress = Progress::of_cells(stop, "calibrating", n_steps * seen.geometry().n_blocks);
     let start = Instant::now();
-    let denoiser = seen.denoiser(&seen.run.labels);
+    let denoiser = seen.whole_denoiser();
     let found = calibrate(&denoiser, &request, &seen.latent, None, &mut progress);
     progress.finish();
     let plan = plan_file::plan_of(
@@ -139,7 +139,7 @@ fn compared(
     plan: &CheckedPlan,
     stop: &StopButton,
 ) -> Result<Report, Failure> {
-    let n_batches = setup.run.labels.len().div_ceil(args.batch_size);
+    let n_batches = setup.n_images().div_ceil(args.batch_size);
     let n_steps = 2 * n_batches * setup.run.sampler.n_steps();
     let mut progress = Progress::of_steps(stop, "comparing", n_steps);
     let found = compare(setup, plan, None, args.batch_size, &mut progress);

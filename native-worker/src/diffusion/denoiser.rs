@@ -1,13 +1,12 @@
 //! What is fixed during one run, joined: the model, the sampler, the guidance and the
-//! labels. Makes the model's input from a latent and the next latent from its output.
+//! condition. Makes the model's input from a latent and the next latent from its output.
 
 use candle_core::{Result, Tensor};
-use dfa_core::{Block, Step};
+use dfa_core::Step;
 
 use super::guidance::Guidance;
 use super::sampler::{Sampler, SamplerError, SamplerState};
-use crate::attention::SelfAttention;
-use crate::model::{LatentSize, StepInput, Transformer};
+use crate::model::{Condition, ForwardPass, LatentSize, StepInput, Transformer, VideoFacts};
 
 /// A denoising run's fixed parts.
 pub struct Denoiser<'a> {
@@ -17,44 +16,35 @@ pub struct Denoiser<'a> {
     pub sampler: &'a Sampler,
     /// The guidance scale.
     pub guidance: Guidance,
-    /// One class per image.
-    pub labels: &'a [u32],
+    /// What the images show.
+    pub condition: Condition,
     /// Size of the latent.
     pub size: LatentSize,
+    /// For videos.
+    pub video: Option<VideoFacts>,
 }
 
-impl Denoiser<'_> {
-    /// What the forward passes of `step` are conditioned on.
-    pub fn step_input(&self, step: Step) -> StepInput {
-        let null_class = self.model.geometry().n_classes;
-        StepInput {
+impl<'a> Denoiser<'a> {
+    /// Begins the forward passes of `step`.
+    ///
+    /// # Errors
+    /// If the condition is not what the model takes.
+    pub fn begin(&self, step: Step) -> Result<Box<dyn ForwardPass + 'a>> {
+        self.model.begin(&StepInput {
             timestep: self.sampler.timesteps()[step.0],
-            labels: self.guidance.labels_of_branches(self.labels, null_class),
+            condition: &self.condition,
+            guided: self.guidance.is_on(),
             size: self.size,
-        }
+            video: self.video,
+        })
     }
 
-    /// Latent (B, C, h, w) → hidden state (N, T, D) before the first block.
+    /// Latent (B, C, …) → hidden state (N, T, D) before the first block.
     ///
     /// # Errors
     /// If the latent does not have the run's shape.
-    pub fn embed(&self, latent: &Tensor, input: &StepInput) -> Result<Tensor> {
-        self.model
-            .embed(&self.guidance.batch_of_branches(latent)?, input)
-    }
-
-    /// One block; `attend` computes its self-attention layer.
-    ///
-    /// # Errors
-    /// Whatever `attend` fails with.
-    pub fn block(
-        &self,
-        block: Block,
-        hidden: &Tensor,
-        input: &StepInput,
-        attend: &mut dyn FnMut(&SelfAttention, &Tensor) -> Result<Tensor>,
-    ) -> Result<Tensor> {
-        self.model.block(block, hidden, input, attend)
+    pub fn embed(&self, pass: &dyn ForwardPass, latent: &Tensor) -> Result<Tensor> {
+        pass.embed(&self.guidance.batch_of_branches(latent)?)
     }
 
     /// The latent after `step`, from the latent before it and the raw model output

@@ -48,15 +48,6 @@ impl Guidance {
         if self.is_on() { 2 } else { 1 }
     }
 
-    /// Labels of a batch: the images' own, then the null class for each.
-    pub fn labels_of_branches(self, labels: &[u32], null_class: u32) -> Vec<u32> {
-        let mut both = labels.to_vec();
-        if self.is_on() {
-            both.resize(2 * labels.len(), null_class);
-        }
-        both
-    }
-
     /// Latent (B, C, h, w) → model input, (2B, C, h, w) with guidance.
     ///
     /// # Errors

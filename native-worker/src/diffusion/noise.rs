@@ -30,7 +30,7 @@ pub fn normal_values(seed: u64, image: u64, n: usize) -> Vec<f32> {
 
 const TWO_POW_MINUS_53: f64 = 1.0 / (1u64 << 53) as f64;
 
-/// Start noise of images `first .. first + n`, (n, C, height, width).
+/// Start noise of images `first .. first + n`, (n, C, …).
 ///
 /// # Errors
 /// If the tensor cannot be made.
@@ -40,16 +40,12 @@ pub fn start_noise(
     n_channels: usize,
     size: LatentSize,
 ) -> Result<Tensor> {
-    let per_image = n_channels * size.height * size.width;
+    let per_image = size.dims(1, n_channels).iter().product();
     let n = (images.end - images.start) as usize;
     let values: Vec<f32> = images
         .flat_map(|image| normal_values(seed, image, per_image))
         .collect();
-    Tensor::from_vec(
-        values,
-        (n, n_channels, size.height, size.width),
-        &Device::Cpu,
-    )
+    Tensor::from_vec(values, size.dims(n, n_channels), &Device::Cpu)
 }
 
 /// `n` class labels drawn uniformly from `0..n_classes`.
@@ -73,10 +69,7 @@ mod tests {
 
     #[test]
     fn noise_belongs_to_the_image_not_to_the_batch() {
-        let size = LatentSize {
-            height: 3,
-            width: 5,
-        };
+        let size = LatentSize::image(3, 5);
         let batch = start_noise(7, 0..4, 2, size).unwrap();
         let alone = start_noise(7, 2..3, 2, size).unwrap();
         let of_batch = batch

@@ -69,7 +69,7 @@ fn model_of<'a>(models: &'a ModelCatalog, id: Option<&str>) -> ApiResult<&'a Ser
 }
 
 fn class_of(model: &ServedModel, prompt: &str) -> ApiResult<u32> {
-    let n_classes = u32::try_from(model.folder.transformer.n_classes).unwrap_or(u32::MAX);
+    let n_classes = model.folder.transformer.n_classes().unwrap_or(0);
     let class = model.folder.class_names.resolve(prompt, n_classes);
     class.map_err(|error| {
         let words: String = error.to_string().chars().take(300).collect();

@@ -18,6 +18,7 @@ use super::Service;
 use super::error::{ApiError, ApiResult, ErrorCode};
 use super::input::{MAX_JSON_DEPTH, PathId};
 use crate::jobs::ServedModel;
+use crate::model_folder::Family;
 
 /// The models.
 #[utoipa::path(
@@ -119,10 +120,12 @@ fn limits(service: &Service) -> LimitsView {
 fn defaults(service: &Service) -> DefaultsView {
     let first = service.jobs().models().all().first();
     let threshold = Threshold::named().nth(1);
+    let family = first.map_or(Family::Dit, |model| model.folder.transformer.family());
+    let defaults = family.defaults();
     DefaultsView {
         model: first.map(|model| model.id().to_owned()).unwrap_or_default(),
-        steps: 50,
-        guidance_scale: 4.0,
+        steps: narrow(defaults.n_steps),
+        guidance_scale: defaults.guidance_scale,
         threshold: threshold.map_or(0.0, |(_, threshold)| threshold.value()),
         loss: LossKind::default().as_str().into(),
         window: "1/8".into(),
@@ -135,11 +138,10 @@ fn views(service: &Service) -> Vec<ModelView> {
 }
 
 fn view(service: &Service, model: &ServedModel) -> ModelView {
-    let transformer = &model.folder.transformer;
-    let per_side = transformer.sample_size / transformer.patch_size.max(1);
+    let transformer = model.folder.transformer.geometry();
+    let native = transformer.native_size;
     // Eight pixels to a latent, as in every diffusers VAE of this family.
     let pixels = if model.folder.has_vae { 8 } else { 1 };
-    let side = narrow(transformer.sample_size * pixels);
     let names = model.folder.class_names.iter();
     ModelView {
         id: model.id().into(),
@@ -150,14 +152,14 @@ fn view(service: &Service, model: &ServedModel) -> ModelView {
         n_blocks: narrow(transformer.n_blocks),
         n_heads: narrow(transformer.n_heads),
         width: narrow(transformer.width()),
-        n_tokens: narrow(per_side * per_side),
+        n_tokens: narrow(transformer.n_tokens(native)),
         size: PixelSize {
-            width: side,
-            height: side,
+            width: narrow(native.width * pixels),
+            height: narrow(native.height * pixels),
         },
         size_multiple: narrow(transformer.patch_size * pixels),
         sampler: model.folder.sampler.kind().as_str().into(),
-        n_classes: narrow(transformer.n_classes),
+        n_classes: model.folder.transformer.n_classes().unwrap_or(0),
         classes: names.map(class_view).collect(),
     }
 }

@@ -169,12 +169,12 @@ fn make_plan(
             n_steps: setup.run.sampler.n_steps(),
             n_batches: 1,
             alternates: false,
-            batch_size: setup.run.labels.len(),
+            batch_size: setup.n_images(),
             search: Some((n_blocks, request.search.threshold)),
             n_decided: n_decided.unwrap_or(0),
         },
     );
-    let denoiser = setup.denoiser(&setup.run.labels);
+    let denoiser = setup.whole_denoiser();
     let found = calibrate(
         &denoiser,
         request,
@@ -212,7 +212,7 @@ fn warn_if_mostly_full(plan: &CheckedPlan, line: &JobLine) {
 }
 
 fn image_work(setup: &RunSetup, batch_size: usize, alternates: bool) -> WorkSize {
-    let n_batches = setup.run.labels.len().div_ceil(batch_size.max(1));
+    let n_batches = setup.n_images().div_ceil(batch_size.max(1));
     WorkSize {
         phase: JobPhase::GeneratingRaw,
         n_steps: setup.run.sampler.n_steps(),

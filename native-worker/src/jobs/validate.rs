@@ -12,10 +12,7 @@ use super::answers::Invalid;
 use super::config::Limits;
 use super::model_catalog::ServedModel;
 use crate::made_files::why_no_pictures;
-use crate::run_setup::{
-    CheckedRun, DEFAULT_GUIDANCE, DEFAULT_STEPS, N_CALIBRATION_INPUTS, N_COMPARED_IMAGES,
-    N_GENERATED_IMAGES, RunSpec, SetupError,
-};
+use crate::run_setup::{CheckedRun, Purpose, RunSpec, SetupError};
 
 /// What the engine is asked to do.
 #[derive(Clone, Debug)]
@@ -61,7 +58,7 @@ struct RunFields<'a> {
 }
 
 macro_rules! run_fields {
-    ($job:expr, $plan:expr, $n_default:expr, $batch_size:expr, $allow:expr) => {{
+    ($job:expr, $plan:expr, $purpose:expr, $batch_size:expr, $allow:expr) => {{
         let job = $job;
         let plan: Option<&CheckedPlan> = $plan;
         let fingerprint = plan.and_then(|plan| plan.fingerprint.as_ref());
@@ -77,15 +74,20 @@ macro_rules! run_fields {
             spec: RunSpec {
                 model: std::path::PathBuf::new(),
                 labels: job.labels.iter().map(ToString::to_string).collect(),
+                prompts: Vec::new(),
+                negative_prompt: None,
+                prompt_embeds: None,
                 n_images: job.n_images.map(|n| n as usize),
-                n_default: $n_default,
+                purpose: $purpose,
                 latents: None,
                 size: job
                     .size
                     .map(|size| (size.width as usize, size.height as usize)),
-                n_steps: n_steps.unwrap_or(DEFAULT_STEPS),
+                n_frames: None,
+                fps: None,
+                n_steps,
                 sampler: job.sampler.or(sampler),
-                guidance_scale: job.guidance_scale.or(planned).unwrap_or(DEFAULT_GUIDANCE),
+                guidance_scale: job.guidance_scale.or(planned),
                 seed: job.seed,
                 residual_half: job.residual_half.or(half).unwrap_or_default(),
             },
@@ -106,17 +108,17 @@ pub fn check(
     limits: &Limits,
 ) -> Result<CheckedJob, Invalid> {
     let fields = match request {
-        JobRequest::Calibrate(job) => run_fields!(job, None, N_CALIBRATION_INPUTS, 1, &[]),
+        JobRequest::Calibrate(job) => run_fields!(job, None, Purpose::Calibrate, 1, &[]),
         JobRequest::Generate(job) => {
             let allow = &job.allow_mismatch;
-            run_fields!(job, plan, N_GENERATED_IMAGES, job.batch_size, allow)
+            run_fields!(job, plan, Purpose::Generate, job.batch_size, allow)
         }
         JobRequest::Compare(job) => {
             let allow = &job.allow_mismatch;
-            run_fields!(job, plan, N_COMPARED_IMAGES, job.batch_size, allow)
+            run_fields!(job, plan, Purpose::Compare, job.batch_size, allow)
         }
     };
-    check_limits(&fields, request.kind(), limits)?;
+    check_limits(&fields, request.kind(), model, limits)?;
     let run = CheckedRun::new(&fields.spec, &model.folder)
         .map_err(|error| invalid_setup(&error, &fields))?;
     let n_tokens = run.n_tokens(&model.folder);
@@ -167,7 +169,12 @@ pub fn unknown_plan(id: impl std::fmt::Display) -> Invalid {
     invalid("plan", id, "no such plan is in the library", remedy)
 }
 
-fn check_limits(fields: &RunFields<'_>, kind: JobKind, limits: &Limits) -> Result<(), Invalid> {
+fn check_limits(
+    fields: &RunFields<'_>,
+    kind: JobKind,
+    model: &ServedModel,
+    limits: &Limits,
+) -> Result<(), Invalid> {
     let within = |field, found: usize, most: u32| {
         if (1..=most as usize).contains(&found) {
             return Ok(());
@@ -180,7 +187,9 @@ fn check_limits(fields: &RunFields<'_>, kind: JobKind, limits: &Limits) -> Resul
             format!("choose from 1 to {most}"),
         ))
     };
-    within("steps", fields.spec.n_steps, limits.max_steps)?;
+    let defaults = model.folder.transformer.family().defaults();
+    let n_steps = fields.spec.n_steps.unwrap_or(defaults.n_steps);
+    within("steps", n_steps, limits.max_steps)?;
     if let Some(n) = fields.n_images {
         within("n_images", n as usize, limits.max_images)?;
     }
@@ -218,21 +227,23 @@ fn invalid_setup(error: &SetupError, fields: &RunFields<'_>) -> Invalid {
             .map_or_else(|| "the model's".into(), |size| size.to_string())
     };
     let problem = error.to_string();
+    let or_default = |value: Option<String>| value.unwrap_or_else(|| "the model's".into());
+    let n_steps = || or_default(spec.n_steps.map(|n| n.to_string()));
     let say = |field, value: String, remedy: &str| invalid(field, value, &*problem, remedy);
     match error {
         SetupError::Label(_) => say("labels", labels(), "GET /v1/models lists the classes"),
         SetupError::Guidance(_) => {
-            let value = spec.guidance_scale.to_string();
+            let value = or_default(spec.guidance_scale.map(|scale| scale.to_string()));
             say("guidance_scale", value, "choose a finite number")
         }
         SetupError::Sampler(_) => {
             // These errors end with what to do.
             let own = problem.split_once("; ");
             let (problem, remedy) = own.unwrap_or((&problem, "choose another sampler"));
-            invalid("steps", spec.n_steps, problem, remedy)
+            invalid("steps", n_steps(), problem, remedy)
         }
         SetupError::OutOfRange { what, .. } => match *what {
-            "--steps" => say("steps", spec.n_steps.to_string(), "choose fewer steps"),
+            "--steps" => say("steps", n_steps(), "choose fewer steps"),
             "the number of images" | "the number of labels" => {
                 say("n_images", labels(), "give at most one label per image")
             }
@@ -260,7 +271,7 @@ fn check_plan(
         })?;
     }
     let shape = plan.plan.shape();
-    let n_blocks = model.folder.transformer.n_blocks;
+    let n_blocks = model.folder.transformer.geometry().n_blocks;
     if shape.n_steps != run.sampler.n_steps() || shape.n_blocks != n_blocks {
         let n_steps = run.sampler.n_steps();
         let problem = format!(

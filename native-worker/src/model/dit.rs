@@ -3,13 +3,13 @@
 //!
 //! Every block has its own timestep and class embedder; the last layer uses block 0's.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor, bail};
 use dfa_core::Block;
 
 use super::embed::{self, PositionGrid};
 use super::linear::{Linear, LinearSpec};
-use super::{Attend, Geometry, LatentSize, StepInput, Transformer};
-use crate::attention::SelfAttention;
+use super::{Attend, Condition, ForwardPass, Geometry, LatentSize, StepInput, Transformer};
+use crate::attention::{AttentionSpec, SelfAttention};
 use crate::kernels::ops;
 use crate::model_folder::weights::{Weights, WeightsError};
 use crate::model_folder::{DitConfig, FolderError, ModelFolder};
@@ -23,6 +23,7 @@ const NORM_EPS: f64 = 1e-6;
 pub struct Dit {
     geometry: Geometry,
     norm_eps: f64,
+    null_class: u32,
     patch_embed: Linear,
     blocks: Vec<DitBlock>,
     /// D → 2D: shift and scale of the last norm.
@@ -64,18 +65,16 @@ impl Embedder {
                 with_bias(TIMESTEP_FEATURES, d),
             )?,
             timestep_2: Linear::load(weights, &format!("{timestep}.linear_2"), with_bias(d, d))?,
-            classes: weights.tensor(&table, &[config.n_classes + 1, d])?,
+            classes: weights.tensor(&table, &[config.n_classes as usize + 1, d])?,
         })
     }
 
     /// SiLU(timestep embedding + class embedding), (N, D): every user applies the SiLU.
-    fn forward(&self, input: &StepInput) -> Result<Tensor> {
-        let features = embed::timestep_features(input.timestep, TIMESTEP_FEATURES, 1.0)?; // (1, 256)
+    fn forward(&self, features: &Tensor, labels: &Tensor) -> Result<Tensor> {
         let timestep = self
             .timestep_2
-            .forward(&self.timestep_1.forward(&features)?.silu()?)?; // (1, D)
-        let labels = Tensor::new(input.labels.as_slice(), self.classes.device())?;
-        let classes = self.classes.index_select(&labels, 0)?; // (N, D)
+            .forward(&self.timestep_1.forward(features)?.silu()?)?; // (1, D)
+        let classes = self.classes.index_select(labels, 0)?; // (N, D)
         classes.broadcast_add(&timestep)?.silu()
     }
 }
@@ -96,6 +95,11 @@ impl DitBlock {
     ) -> std::result::Result<Self, WeightsError> {
         let d = config.width();
         let name = format!("transformer_blocks.{idx}");
+        let attention = AttentionSpec {
+            n_heads: config.n_heads,
+            width: d,
+            qkv_bias: config.attention_bias,
+        };
         Ok(Self {
             embedder: Embedder::load(weights, &format!("{name}.norm1.emb"), config)?,
             modulation: Linear::load(
@@ -103,7 +107,7 @@ impl DitBlock {
                 &format!("{name}.norm1.linear"),
                 with_bias(d, 6 * d),
             )?,
-            attention: SelfAttention::load(weights, &format!("{name}.attn1"), config)?,
+            attention: SelfAttention::load(weights, &format!("{name}.attn1"), attention)?,
             mlp_in: Linear::load(
                 weights,
                 &format!("{name}.ff.net.0.proj"),
@@ -119,8 +123,10 @@ impl Dit {
     ///
     /// # Errors
     /// [`FolderError::Weights`] lists every tensor that is missing or misshapen.
-    pub fn load(folder: &ModelFolder) -> std::result::Result<Self, FolderError> {
-        let config = &folder.transformer;
+    pub fn load(
+        folder: &ModelFolder,
+        config: &DitConfig,
+    ) -> std::result::Result<Self, FolderError> {
         let mut weights = Weights::open(&folder.path.join("transformer"), &folder.weight_files)?;
         let model = Self::from_weights(config, &mut weights)?;
         weights.finish()?;
@@ -137,8 +143,9 @@ impl Dit {
         let bias = weights.tensor("pos_embed.proj.bias", &[d])?;
         let blocks = (0..config.n_blocks).map(|idx| DitBlock::load(weights, idx, config));
         Ok(Self {
-            geometry: geometry(config),
+            geometry: config.geometry(),
             norm_eps: config.norm_eps,
+            null_class: config.n_classes,
             patch_embed: Linear::new(conv, Some(bias)),
             blocks: blocks.collect::<std::result::Result<_, _>>()?,
             proj_out_1: Linear::load(weights, "proj_out_1", with_bias(d, 2 * d))?,
@@ -151,49 +158,68 @@ impl Dit {
     }
 }
 
-fn geometry(config: &DitConfig) -> Geometry {
-    Geometry {
-        n_blocks: config.n_blocks,
-        n_heads: config.n_heads,
-        head_size: config.head_size,
-        in_channels: config.in_channels,
-        out_channels: config.out_channels,
-        patch_size: config.patch_size,
-        native_size: LatentSize {
-            height: config.sample_size,
-            width: config.sample_size,
-        },
-        n_classes: config.n_classes as u32,
-    }
-}
-
 impl Transformer for Dit {
     fn geometry(&self) -> &Geometry {
         &self.geometry
     }
 
-    fn embed(&self, latent: &Tensor, input: &StepInput) -> Result<Tensor> {
-        let patch = self.geometry.patch_size;
-        let positions = PositionGrid {
-            rows: input.size.height / patch,
-            columns: input.size.width / patch,
-            base: self.geometry.native_size.height / patch,
+    fn begin<'a>(&'a self, input: &StepInput<'_>) -> Result<Box<dyn ForwardPass + 'a>> {
+        let labels = self.labels_of_branches(input)?; // (N)
+        let features = embed::timestep_features(input.timestep, TIMESTEP_FEATURES, 1.0)?; // (1, 256)
+        let modulations = self.blocks.iter().map(|block| {
+            let embedding = block.embedder.forward(&features, &labels)?; // (N, D)
+            chunks(&block.modulation.forward(&embedding)?)
+        });
+        let of_first = self.blocks[0].embedder.forward(&features, &labels)?;
+        Ok(Box::new(DitPass {
+            model: self,
+            size: input.size,
+            modulations: modulations.collect::<Result<_>>()?,
+            last_modulation: chunks(&self.proj_out_1.forward(&of_first)?)?,
+        }))
+    }
+}
+
+impl Dit {
+    /// The images' classes, then the null class for each of them, (N).
+    fn labels_of_branches(&self, input: &StepInput<'_>) -> Result<Tensor> {
+        let Condition::Classes(classes) = input.condition else {
+            bail!("a DiT draws classes, not {}", input.condition.kind());
         };
-        let tokens = self.patch_embed.forward(&embed::patchify(latent, patch)?)?; // (N, T, D)
-        tokens.broadcast_add(&embed::sincos_positions(self.geometry.width(), positions)?)
+        let mut labels = classes.clone();
+        if input.guided {
+            labels.resize(2 * classes.len(), self.null_class);
+        }
+        Tensor::new(labels, &Device::Cpu)
+    }
+}
+
+/// What the blocks of one step share.
+struct DitPass<'a> {
+    model: &'a Dit,
+    size: LatentSize,
+    /// Per block: shift, scale, gate for attention, the same for the MLP; each (N, D).
+    modulations: Vec<[Tensor; 6]>,
+    /// Shift and scale of the last norm, each (N, D).
+    last_modulation: [Tensor; 2],
+}
+
+impl ForwardPass for DitPass<'_> {
+    fn embed(&self, latent: &Tensor) -> Result<Tensor> {
+        let geometry = &self.model.geometry;
+        let patch = geometry.patch_size;
+        let positions = PositionGrid {
+            rows: self.size.height / patch,
+            columns: self.size.width / patch,
+            base: geometry.native_size.height / patch,
+        };
+        let patches = embed::patchify(latent, patch)?;
+        let tokens = self.model.patch_embed.forward(&patches)?; // (N, T, D)
+        tokens.broadcast_add(&embed::sincos_positions(geometry.width(), positions)?)
     }
 
-    fn block(
-        &self,
-        block: Block,
-        hidden: &Tensor,
-        input: &StepInput,
-        attend: &mut Attend<'_>,
-    ) -> Result<Tensor> {
-        let layers = &self.blocks[block.0];
-        let modulation = layers
-            .modulation
-            .forward(&layers.embedder.forward(input)?)?; // (N, 6D)
+    fn block(&self, block: Block, hidden: &Tensor, attend: &mut Attend<'_>) -> Result<Tensor> {
+        let layers = &self.model.blocks[block.0];
         let [
             shift_msa,
             scale_msa,
@@ -201,23 +227,22 @@ impl Transformer for Dit {
             shift_mlp,
             scale_mlp,
             gate_mlp,
-        ] = &chunks::<6>(&modulation)?;
+        ] = &self.modulations[block.0];
 
         let normed = ops::layer_norm_modulate(hidden, shift_msa, scale_msa, NORM_EPS)?; // (N, T, D)
         let attention = attend(&layers.attention, &normed)?; // (N, T, D)
         let hidden = ops::gated_skip(hidden, gate_msa, &attention)?;
 
-        let normed = ops::layer_norm_modulate(&hidden, shift_mlp, scale_mlp, self.norm_eps)?;
+        let normed = ops::layer_norm_modulate(&hidden, shift_mlp, scale_mlp, self.model.norm_eps)?;
         let inner = ops::gelu_tanh(&layers.mlp_in.forward(&normed)?)?; // (N, T, 4D)
         ops::gated_skip(&hidden, gate_mlp, &layers.mlp_out.forward(&inner)?)
     }
 
-    fn output(&self, hidden: &Tensor, input: &StepInput) -> Result<Tensor> {
-        let embedding = self.blocks[0].embedder.forward(input)?; // (N, D)
-        let [shift, scale] = &chunks::<2>(&self.proj_out_1.forward(&embedding)?)?;
+    fn output(&self, hidden: &Tensor) -> Result<Tensor> {
+        let [shift, scale] = &self.last_modulation;
         let normed = ops::layer_norm_modulate(hidden, shift, scale, NORM_EPS)?;
-        let patches = self.proj_out_2.forward(&normed)?; // (N, T, p·p·C_out)
-        embed::unpatchify(&patches, self.geometry.patch_size, input.size)
+        let patches = self.model.proj_out_2.forward(&normed)?; // (N, T, p·p·C_out)
+        embed::unpatchify(&patches, self.model.geometry.patch_size, self.size)
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{FolderError, parse_json, read_text};
+use crate::model::{Geometry, LatentSize};
 
 /// Shape of a class-conditional DiT (adaLN-Zero), checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +26,7 @@ pub struct DitConfig {
     /// Side of a patch.
     pub patch_size: usize,
     /// Classes, the null class not counted; the null class has this index.
-    pub n_classes: usize,
+    pub n_classes: u32,
     /// Whether the q, k, v projections have a bias.
     pub attention_bias: bool,
     /// Epsilon of the layer norm before the MLP; the others are 1e-6.
@@ -78,6 +79,20 @@ impl DitConfig {
     /// D = H·d.
     pub fn width(&self) -> usize {
         self.n_heads * self.head_size
+    }
+
+    /// Sizes, as every family has them.
+    pub fn geometry(&self) -> Geometry {
+        Geometry {
+            n_blocks: self.n_blocks,
+            n_heads: self.n_heads,
+            head_size: self.head_size,
+            in_channels: self.in_channels,
+            out_channels: self.out_channels,
+            guided_channels: self.in_channels,
+            patch_size: self.patch_size,
+            native_size: LatentSize::image(self.sample_size, self.sample_size),
+        }
     }
 
     pub(crate) fn read(path: &Path) -> Result<Self, FolderError> {
@@ -179,7 +194,7 @@ impl DitConfig {
             out_channels,
             sample_size: file.sample_size,
             patch_size: file.patch_size,
-            n_classes: file.num_embeds_ada_norm.unwrap_or(0),
+            n_classes: file.num_embeds_ada_norm.unwrap_or(0) as u32,
             attention_bias: file.attention_bias,
             norm_eps: file.norm_eps,
         })

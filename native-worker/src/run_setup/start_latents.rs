@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use dfa_core::wire::ContentHash;
 
-use super::{LatentsFile, SetupError};
+use super::{SetupError, TensorFile};
 use crate::model_folder::ModelFolder;
 
 pub(super) fn hash_of(latent: &Tensor) -> Result<ContentHash, candle_core::Error> {
@@ -15,8 +15,8 @@ pub(super) fn hash_of(latent: &Tensor) -> Result<ContentHash, candle_core::Error
     Ok(ContentHash::of(&bytes))
 }
 
-/// Start noise from a file: (B, C, h, w), finite, as f32.
-pub(super) fn read_latents(file: &LatentsFile, folder: &ModelFolder) -> Result<Tensor, SetupError> {
+/// Start noise from a file: (B, C, …), finite, as f32.
+pub(super) fn read_latents(file: &TensorFile, folder: &ModelFolder) -> Result<Tensor, SetupError> {
     let wrong = |reason: String| SetupError::Latents {
         path: file.path.clone(),
         reason,
@@ -44,14 +44,16 @@ pub(super) fn read_latents(file: &LatentsFile, folder: &ModelFolder) -> Result<T
             ))
         })?
         .to_dtype(DType::F32)?;
-    let n_channels = folder.transformer.in_channels;
-    match latent.dims() {
-        [n, c, _, _] if *n > 0 && *c == n_channels => {}
-        dims => {
-            return Err(wrong(format!(
-                "the shape is {dims:?}, expected [images, {n_channels}, height, width]"
-            )));
-        }
+    let n_channels = folder.transformer.geometry().in_channels;
+    let (n_dims, rest) = match folder.transformer.family().makes_videos() {
+        true => (5, "frames, height, width"),
+        false => (4, "height, width"),
+    };
+    let dims = latent.dims();
+    if dims.len() != n_dims || dims[0] == 0 || dims[1] != n_channels {
+        return Err(wrong(format!(
+            "the shape is {dims:?}, expected [images, {n_channels}, {rest}]"
+        )));
     }
     let values = latent.flatten_all()?.to_vec1::<f32>()?;
     if values.iter().any(|value| !value.is_finite()) {

@@ -13,7 +13,7 @@ use super::{Desk, assert_refused, done, json_of};
 const RUN: &str = "generate --model models/avatars-dit --steps 2 --guidance 3";
 
 fn noise(seed: u64, n_images: u64, (width, height): (usize, usize)) -> Tensor {
-    start_noise(seed, 0..n_images, 3, LatentSize { height, width }).unwrap()
+    start_noise(seed, 0..n_images, 3, LatentSize::image(height, width)).unwrap()
 }
 
 impl Desk {

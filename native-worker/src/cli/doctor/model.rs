@@ -8,9 +8,9 @@ use super::Finding;
 use super::machine::available_bytes;
 use crate::cli::models::native_tokens;
 use crate::cli::models::weight_file::WeightFile;
-use crate::model::dit::Dit;
 use crate::model_folder::ModelFolder;
 use crate::report_html::bytes;
+use crate::run_setup::load_transformer;
 
 const F32_BYTES: usize = 4;
 
@@ -98,7 +98,7 @@ fn needs(folder: &ModelFolder, n_parameters: u64, batch_size: usize) -> Vec<Find
             "not checked: the weights would take more than half of the memory",
         )
     } else {
-        match Dit::load(folder) {
+        match load_transformer(folder) {
             Ok(_) => Finding::ok("tensors", "every tensor is there and has its shape"),
             Err(error) => Finding::fail("tensors", error.to_string()),
         }
@@ -119,7 +119,7 @@ fn worst_cache_bytes(folder: &ModelFolder, batch_size: usize) -> u64 {
     let of_a_block = cache_shape(folder, batch_size)
         .tensor_bytes(2)
         .saturating_mul(2);
-    of_a_block.saturating_mul(folder.transformer.n_blocks as u64)
+    of_a_block.saturating_mul(folder.transformer.geometry().n_blocks as u64)
 }
 
 fn cache_shape(folder: &ModelFolder, batch_size: usize) -> CacheShape {
@@ -127,7 +127,7 @@ fn cache_shape(folder: &ModelFolder, batch_size: usize) -> CacheShape {
         batch: batch_size,
         branches: 2,
         n_tokens: native_tokens(folder),
-        width: folder.transformer.width(),
+        width: folder.transformer.geometry().width(),
         bytes_per_element: F32_BYTES,
     }
 }

@@ -1,0 +1,140 @@
+//! From the size in pixels that a person asks for to the size of the latent.
+
+use super::{MAX_FRAMES, MAX_SIDE, RunSpec, SetupError, within};
+use crate::model::{LatentSize, VideoFacts};
+use crate::model_folder::ModelFolder;
+
+/// Image pixels per latent pixel where there is a VAE (that of the SD and SDXL families).
+pub(crate) const VAE_FACTOR: usize = 8;
+/// Size of an Open-Sora video where nobody says it, in pixels: the paper's 240p.
+const VIDEO_SIZE: (usize, usize) = (426, 240);
+/// Frames of a video where nobody says it.
+const VIDEO_FRAMES: usize = 16;
+/// Frames per second that a video model is told where nobody says it.
+const VIDEO_FPS: f64 = 24.0;
+/// What Open-Sora is told instead for a single frame.
+const STILL_FPS: f64 = 120.0;
+
+/// Sizes of the images or videos of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RunSize {
+    /// Of the latent.
+    pub latent: LatentSize,
+    /// For videos.
+    pub video: Option<VideoFacts>,
+}
+
+impl RunSize {
+    /// The size that `spec` asks for, or the model's; `given` is the size of a given start
+    /// noise, which decides instead.
+    pub(super) fn resolve(
+        spec: &RunSpec,
+        folder: &ModelFolder,
+        given: Option<LatentSize>,
+    ) -> Result<Self, SetupError> {
+        let size = if folder.transformer.family().makes_videos() {
+            video_size(spec, given)?
+        } else {
+            image_size(spec, folder, given)?
+        };
+        check_sides(size.latent, folder)?;
+        Ok(size)
+    }
+}
+
+fn image_size(
+    spec: &RunSpec,
+    folder: &ModelFolder,
+    given: Option<LatentSize>,
+) -> Result<RunSize, SetupError> {
+    for (what, is_given) in [
+        ("--num-frames", spec.n_frames.is_some()),
+        ("--fps", spec.fps.is_some()),
+    ] {
+        if is_given {
+            return Err(SetupError::NotForThisFamily {
+                what,
+                family: folder.transformer.family().name(),
+                remedy: "it makes images: leave the flag out",
+            });
+        }
+    }
+    let latent = match given {
+        Some(size) => size,
+        None => requested_image_size(spec.size, folder)?,
+    };
+    Ok(RunSize {
+        latent,
+        video: None,
+    })
+}
+
+fn requested_image_size(
+    size: Option<(usize, usize)>,
+    folder: &ModelFolder,
+) -> Result<LatentSize, SetupError> {
+    let factor = if folder.has_vae { VAE_FACTOR } else { 1 };
+    let Some((width, height)) = size else {
+        return Ok(folder.transformer.geometry().native_size);
+    };
+    if !width.is_multiple_of(factor) || !height.is_multiple_of(factor) {
+        return Err(SetupError::OutOfRange {
+            what: "--size",
+            found: format!("{width}x{height}"),
+            expected: format!("a multiple of {factor} on both sides (the VAE's factor)"),
+        });
+    }
+    Ok(LatentSize::image(height / factor, width / factor))
+}
+
+/// A video's pixels need not be a multiple of anything: the latent is rounded down, as
+/// Open-Sora does.
+fn video_size(spec: &RunSpec, given: Option<LatentSize>) -> Result<RunSize, SetupError> {
+    let n_frames = spec.n_frames.unwrap_or(VIDEO_FRAMES);
+    within("--num-frames", n_frames, 1, MAX_FRAMES)?;
+    let (width, height) = match (spec.size, given) {
+        (Some(size), _) => size,
+        (None, Some(given)) => (given.width * VAE_FACTOR, given.height * VAE_FACTOR),
+        (None, None) => VIDEO_SIZE,
+    };
+    let latent = given.unwrap_or(LatentSize {
+        frames: Some(n_frames),
+        height: height / VAE_FACTOR,
+        width: width / VAE_FACTOR,
+    });
+    let still = latent.frames == Some(1);
+    let fps = spec
+        .fps
+        .unwrap_or(if still { STILL_FPS } else { VIDEO_FPS });
+    if !(fps > 0.0 && fps <= 1000.0) {
+        return Err(SetupError::OutOfRange {
+            what: "--fps",
+            found: fps.to_string(),
+            expected: "above 0 and at most 1000".into(),
+        });
+    }
+    let video = VideoFacts { height, width, fps };
+    Ok(RunSize {
+        latent,
+        video: Some(video),
+    })
+}
+
+fn check_sides(size: LatentSize, folder: &ModelFolder) -> Result<(), SetupError> {
+    let patch = folder.transformer.geometry().patch_size;
+    // A video's last patches may be partly empty.
+    let whole = if size.frames.is_some() { 1 } else { patch };
+    let fits = |side: usize| side > 0 && side <= MAX_SIDE && side.is_multiple_of(whole);
+    if fits(size.height) && fits(size.width) {
+        return Ok(());
+    }
+    let multiple = match whole {
+        1 => String::new(),
+        patch => format!("a multiple of the patch, {patch}, "),
+    };
+    Err(SetupError::OutOfRange {
+        what: "the latent's size",
+        found: size.to_string(),
+        expected: format!("{multiple}positive and at most {MAX_SIDE} on both sides"),
+    })
+}
