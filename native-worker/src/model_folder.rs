@@ -9,20 +9,22 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use dfa_core::wire::ContentHash;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 pub mod class_names;
 pub mod dit_config;
+mod layout;
+pub mod pixart_config;
 pub mod transformer_config;
 pub mod weights;
 
 use crate::diffusion::sampler_config::SamplerConfig;
 pub use class_names::ClassNames;
 pub use dit_config::DitConfig;
+use layout::Layout;
+pub use pixart_config::PixArtConfig;
 pub use transformer_config::{Family, FamilyDefaults, TransformerConfig};
 
-const TRANSFORMER_CONFIG: &str = "transformer/config.json";
 const SCHEDULER_CONFIG: &str = "scheduler/scheduler_config.json";
 
 /// A checked model folder: what its configuration says, as typed facts.
@@ -34,6 +36,8 @@ pub struct ModelFolder {
     pub model_id: String,
     /// Names of the classes, by index; empty if the folder names none.
     pub class_names: ClassNames,
+    /// Where the transformer's `config.json` and weights are.
+    pub transformer_folder: PathBuf,
     /// Shape of the transformer.
     pub transformer: TransformerConfig,
     /// What `scheduler/scheduler_config.json` says.
@@ -49,7 +53,7 @@ pub struct ModelFolder {
 pub struct ModelIdentity {
     /// SHA-256 of the weight files' bytes, one after the other.
     pub weights_sha256: ContentHash,
-    /// SHA-256 of `transformer/config.json`.
+    /// SHA-256 of the transformer's `config.json`.
     pub config_sha256: ContentHash,
     /// SHA-256 of `scheduler/scheduler_config.json`.
     pub scheduler_sha256: ContentHash,
@@ -115,17 +119,6 @@ pub enum FolderError {
     Weights(#[from] weights::WeightsError),
 }
 
-/// The part of `model_index.json` that we read.
-#[derive(Deserialize)]
-struct ModelIndex {
-    #[serde(rename = "_class_name")]
-    class_name: Option<String>,
-    #[serde(default)]
-    id2label: std::collections::BTreeMap<String, String>,
-    #[serde(default)]
-    vae: (Option<String>, Option<String>),
-}
-
 impl ModelFolder {
     /// Opens a folder and checks everything but the weights' contents.
     ///
@@ -136,8 +129,11 @@ impl ModelFolder {
             let path = path.to_path_buf();
             return Err(FolderError::NotAFolder { path });
         }
-        let index = read_model_index(&path.join("model_index.json"))?;
-        let transformer = TransformerConfig::Dit(DitConfig::read(&path.join(TRANSFORMER_CONFIG))?);
+        let Layout {
+            index,
+            transformer_folder,
+            transformer,
+        } = Layout::read(path)?;
         let sampler_path = path.join(SCHEDULER_CONFIG);
         let text = read_text(
             &sampler_path,
@@ -159,7 +155,8 @@ impl ModelFolder {
             transformer,
             sampler,
             has_vae: index.vae.1.is_some(),
-            weight_files: weights::find_files(&path.join("transformer"))?,
+            weight_files: weights::find_files(&transformer_folder)?,
+            transformer_folder,
             path: path.to_path_buf(),
         })
     }
@@ -171,24 +168,9 @@ impl ModelFolder {
     pub fn identity(&self) -> Result<ModelIdentity, FolderError> {
         Ok(ModelIdentity {
             weights_sha256: sha256_of_files(&self.weight_files)?,
-            config_sha256: sha256_of_files(&[self.path.join(TRANSFORMER_CONFIG)])?,
+            config_sha256: sha256_of_files(&[self.transformer_folder.join("config.json")])?,
             scheduler_sha256: sha256_of_files(&[self.path.join(SCHEDULER_CONFIG)])?,
         })
-    }
-}
-
-fn read_model_index(path: &Path) -> Result<ModelIndex, FolderError> {
-    let hint = "a diffusers pipeline folder has one; is this the folder above transformer/?";
-    let index: ModelIndex = parse_json(path, &read_text(path, hint)?)?;
-    match index.class_name.as_deref() {
-        Some("DiTPipeline") | None => Ok(index),
-        Some(other) => Err(FolderError::Unsupported {
-            path: path.to_path_buf(),
-            key: "_class_name",
-            found: format!("{other:?}"),
-            expected: "only DiTPipeline is built so far (PixArt-Sigma and Open-Sora are to follow)"
-                .into(),
-        }),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::diffusion::guidance::BadGuidance;
 use crate::diffusion::noise;
 use crate::diffusion::sampler::SamplerError;
 use crate::model::dit::Dit;
+use crate::model::pixart::PixArt;
 use crate::model::{Condition, Geometry, LatentSize, Transformer};
 use crate::model_folder::class_names::LabelError;
 use crate::model_folder::{FolderError, ModelFolder, ModelIdentity, TransformerConfig};
@@ -189,6 +190,7 @@ impl LoadedModel {
 pub fn load_transformer(folder: &ModelFolder) -> Result<Arc<dyn Transformer>, FolderError> {
     match &folder.transformer {
         TransformerConfig::Dit(config) => Ok(Arc::new(Dit::load(folder, config)?)),
+        TransformerConfig::PixArt(config) => Ok(Arc::new(PixArt::load(folder, config)?)),
     }
 }
 

@@ -11,6 +11,9 @@ mod attention;
 // DiT against diffusers' outputs.
 mod dit;
 
+// PixArt-Sigma against diffusers: forward passes, a whole run; its plans against the oracle.
+mod pixart;
+
 // The method's invariants on real runs.
 mod invariants;
 

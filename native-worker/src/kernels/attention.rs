@@ -95,7 +95,9 @@ impl Qkv<'_> {
         assert_eq!(self.k.len(), self.v.len(), "k and v are (rows, H·d)");
         assert_eq!(visible.len(), shape.batch, "one range of rows per image");
         let n_rows = self.k.len() / shape.width();
-        let inside = visible.iter().all(|rows| rows.start < rows.end && rows.end <= n_rows);
+        let inside = visible
+            .iter()
+            .all(|rows| rows.start < rows.end && rows.end <= n_rows);
         assert!(inside, "every image sees at least one of the {n_rows} rows");
     }
 }

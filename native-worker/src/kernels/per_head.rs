@@ -60,7 +60,10 @@ pub fn rotate(values: &mut [f32], rotation: Rotation<'_>) {
     let width = 2 * n_pairs * n_heads;
     assert_eq!(cosines.len(), n_tokens * n_pairs, "cosines are (T, d/2)");
     assert_eq!(sines.len(), cosines.len(), "sines are (T, d/2)");
-    assert!(values.len().is_multiple_of(n_tokens * width), "values are (N, T, H·d)");
+    assert!(
+        values.len().is_multiple_of(n_tokens * width),
+        "values are (N, T, H·d)"
+    );
     let rows = values.par_chunks_mut(width).enumerate();
     rows.for_each(|(row, values)| {
         let at = row % n_tokens * n_pairs..(row % n_tokens + 1) * n_pairs;
@@ -84,10 +87,20 @@ mod tests {
         let mut values = vec![3.0, 4.0, 0.0, 0.0, -0.6, 0.8];
         rms_norm(&mut values, &[1.0, 2.0], 0.0);
         let root = 12.5f32.sqrt();
-        let expected = [3.0 / root, 8.0 / root, f32::NAN, f32::NAN, -0.6 / 0.5f32.sqrt(), 1.6 / 0.5f32.sqrt()];
+        let expected = [
+            3.0 / root,
+            8.0 / root,
+            f32::NAN,
+            f32::NAN,
+            -0.6 / 0.5f32.sqrt(),
+            1.6 / 0.5f32.sqrt(),
+        ];
         for (idx, (found, wanted)) in values.iter().zip(expected).enumerate() {
             let both_nan = found.is_nan() && wanted.is_nan();
-            assert!(both_nan || (found - wanted).abs() < 1e-6, "element {idx}: {found}, not {wanted}");
+            assert!(
+                both_nan || (found - wanted).abs() < 1e-6,
+                "element {idx}: {found}, not {wanted}"
+            );
         }
         let mut zeros = vec![0.0; 2];
         rms_norm(&mut zeros, &[1.0, 1.0], 1e-6);

@@ -25,6 +25,17 @@ pub struct LinearSpec {
     pub bias: bool,
 }
 
+impl LinearSpec {
+    /// A layer with a bias.
+    pub const fn with_bias(inputs: usize, outputs: usize) -> Self {
+        Self {
+            inputs,
+            outputs,
+            bias: true,
+        }
+    }
+}
+
 impl Linear {
     /// Loads `{name}.weight` and `{name}.bias`.
     ///

@@ -1,7 +1,7 @@
 //! The transformer's configuration of any family, and what goes without saying for each
 //! family.
 
-use super::DitConfig;
+use super::{DitConfig, PixArtConfig};
 use crate::model::Geometry;
 
 /// The model families.
@@ -73,6 +73,8 @@ impl Family {
 pub enum TransformerConfig {
     /// DiT.
     Dit(DitConfig),
+    /// PixArt-Sigma.
+    PixArt(PixArtConfig),
 }
 
 impl TransformerConfig {
@@ -80,6 +82,7 @@ impl TransformerConfig {
     pub fn family(&self) -> Family {
         match self {
             Self::Dit(_) => Family::Dit,
+            Self::PixArt(_) => Family::PixArt,
         }
     }
 
@@ -87,6 +90,7 @@ impl TransformerConfig {
     pub fn geometry(&self) -> Geometry {
         match self {
             Self::Dit(config) => config.geometry(),
+            Self::PixArt(config) => config.geometry(),
         }
     }
 
@@ -94,6 +98,7 @@ impl TransformerConfig {
     pub fn n_classes(&self) -> Option<u32> {
         match self {
             Self::Dit(config) => Some(config.n_classes),
+            Self::PixArt(_) => None,
         }
     }
 }

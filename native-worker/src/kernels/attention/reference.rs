@@ -24,7 +24,13 @@ pub fn attend(shape: AttentionShape, mask: AttentionMask, inputs: Qkv<'_>, out: 
             let full = || attend_keys(shape, inputs, row, head, first..first + n_tokens);
             let windowed = |window: dfa_core::Window| {
                 let keys = window.keys_of(query, n_tokens);
-                attend_keys(shape, inputs, row, head, first + keys.start..first + keys.end)
+                attend_keys(
+                    shape,
+                    inputs,
+                    row,
+                    head,
+                    first + keys.start..first + keys.end,
+                )
             };
             match mask {
                 AttentionMask::Full => store(&mut output[target], &full()),

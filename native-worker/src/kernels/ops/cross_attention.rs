@@ -19,7 +19,14 @@ pub fn cross_attention(
     n_heads: usize,
     visible: &[Range<usize>],
 ) -> Result<Tensor> {
-    q.apply_op3_no_bwd(k, v, &CrossAttention { n_heads, visible: visible.to_vec() })
+    q.apply_op3_no_bwd(
+        k,
+        v,
+        &CrossAttention {
+            n_heads,
+            visible: visible.to_vec(),
+        },
+    )
 }
 
 struct CrossAttention {
@@ -34,9 +41,15 @@ impl CrossAttention {
             bail!("cross_attention: width {width} is not a multiple of {n_heads} heads");
         }
         if visible.len() != batch {
-            bail!("cross_attention: {batch} samples, but {} texts", visible.len());
+            bail!(
+                "cross_attention: {batch} samples, but {} texts",
+                visible.len()
+            );
         }
-        match visible.iter().find(|rows| rows.is_empty() || rows.end > n_rows) {
+        match visible
+            .iter()
+            .find(|rows| rows.is_empty() || rows.end > n_rows)
+        {
             Some(rows) => bail!("cross_attention: a sample sees rows {rows:?} of {n_rows}"),
             None => Ok(()),
         }

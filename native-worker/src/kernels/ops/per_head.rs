@@ -68,7 +68,10 @@ impl CustomOp3 for RotateHeads {
         expect_dims(self.name(), cosines_layout, &[n_tokens, n_pairs])?;
         expect_dims(self.name(), sines_layout, &[n_tokens, n_pairs])?;
         if n_pairs == 0 || !width.is_multiple_of(2 * n_pairs) {
-            bail!("rotate_heads: width {width} is not heads of {}", 2 * n_pairs);
+            bail!(
+                "rotate_heads: width {width} is not heads of {}",
+                2 * n_pairs
+            );
         }
         let rotation = Rotation {
             cosines: values(self.name(), cosines, cosines_layout)?,
