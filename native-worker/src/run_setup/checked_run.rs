@@ -5,7 +5,7 @@ use dfa_core::branch::ResidualHalf;
 use dfa_core::sampler::SamplerKind;
 use dfa_core::wire::Fingerprint;
 
-use super::sizes::RunSize;
+use super::sizes::{RunSize, shown_fps};
 use super::subjects::Subjects;
 use super::{MAX_STEPS, RunSpec, SetupError, within};
 use crate::diffusion::guidance::Guidance;
@@ -73,6 +73,11 @@ impl CheckedRun {
             seed: spec.seed,
             residual_half: spec.residual_half,
         })
+    }
+
+    /// Frames per second that a made video is shown with; none for images.
+    pub fn shown_fps(&self) -> Option<f64> {
+        self.video.map(|video| shown_fps(video.fps))
     }
 
     /// T, for a model of this folder.

@@ -15,6 +15,14 @@ const VIDEO_FPS: f64 = 24.0;
 /// What Open-Sora is told instead for a single frame.
 const STILL_FPS: f64 = 120.0;
 
+/// Open-Sora learned from every third frame of its footage.
+const FRAME_INTERVAL: f64 = 3.0;
+
+/// Frames per second to show a video with, from those that the model was told.
+pub(super) fn shown_fps(told: f64) -> f64 {
+    (told / FRAME_INTERVAL).max(1.0)
+}
+
 /// Sizes of the images or videos of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RunSize {
