@@ -132,12 +132,16 @@ pub struct JobView {
 pub enum JobPhase {
     /// Reading the model's weights.
     Loading,
+    /// Turning prompts into what the transformer reads.
+    EncodingText,
     /// Choosing strategies.
     Calibrating,
     /// Making images without compression.
     GeneratingRaw,
     /// Making images with the plan.
     GeneratingCompressed,
+    /// Turning latents into pictures.
+    Decoding,
     /// Writing the results.
     Saving,
 }
@@ -147,9 +151,11 @@ impl JobPhase {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Loading => "loading",
+            Self::EncodingText => "encoding_text",
             Self::Calibrating => "calibrating",
             Self::GeneratingRaw => "generating_raw",
             Self::GeneratingCompressed => "generating_compressed",
+            Self::Decoding => "decoding",
             Self::Saving => "saving",
         }
     }
@@ -269,6 +275,20 @@ pub enum ArtifactRole {
     RawImage,
     /// An image with the plan, of a comparison.
     CompressedImage,
+    /// A video of a generation, an animated PNG.
+    Video,
+    /// The same video as MP4, where an encoder is at hand.
+    VideoMp4,
+    /// The frames of that video side by side, a still PNG.
+    Strip,
+    /// A video without compression, of a comparison.
+    RawVideo,
+    /// The frames of a video without compression, side by side.
+    RawStrip,
+    /// A video with the plan, of a comparison.
+    CompressedVideo,
+    /// The frames of a video with the plan, side by side.
+    CompressedStrip,
     /// Raw, compressed and difference, all images in one picture.
     Grid,
     /// The comparison's numbers, JSON.
@@ -285,6 +305,13 @@ impl ArtifactRole {
             Self::Image => "image",
             Self::RawImage => "raw_image",
             Self::CompressedImage => "compressed_image",
+            Self::Video => "video",
+            Self::VideoMp4 => "video_mp4",
+            Self::Strip => "strip",
+            Self::RawVideo => "raw_video",
+            Self::RawStrip => "raw_strip",
+            Self::CompressedVideo => "compressed_video",
+            Self::CompressedStrip => "compressed_strip",
             Self::Grid => "grid",
             Self::Report => "report",
             Self::ReportPage => "report_page",

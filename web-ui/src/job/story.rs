@@ -140,6 +140,8 @@ impl JobStory {
 pub fn running_words(progress: &JobProgress, kind: Option<JobKind>) -> String {
     let mut words = match progress.phase {
         JobPhase::Loading => return "Loads the model…".into(),
+        JobPhase::EncodingText => return "Reads the prompts…".into(),
+        JobPhase::Decoding => return "Decodes the pictures…".into(),
         JobPhase::Saving => return "Saves the results…".into(),
         JobPhase::Calibrating => String::new(),
         JobPhase::GeneratingRaw if kind == Some(JobKind::Compare) => "Raw: ".into(),

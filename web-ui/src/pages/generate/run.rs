@@ -198,9 +198,11 @@ fn words_of(run: RunState) -> String {
     };
     let phase = match progress.phase {
         JobPhase::Loading => "Reading the model",
+        JobPhase::EncodingText => "Reading the prompts",
         JobPhase::Calibrating => "Choosing strategies",
         JobPhase::GeneratingRaw => "Making the pictures without compression",
         JobPhase::GeneratingCompressed => "Making the pictures with the plan",
+        JobPhase::Decoding => "Decoding",
         JobPhase::Saving => "Saving",
     };
     let step = format!("step {} of {}", progress.step, progress.steps);

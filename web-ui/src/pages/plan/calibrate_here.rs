@@ -141,6 +141,7 @@ fn runs(id: JobId, progress: &JobProgress) -> Stage {
         .map(|secs| format!(", about {} left", seconds(secs)));
     let what = match progress.phase {
         JobPhase::Loading => "Loading the model".to_owned(),
+        JobPhase::EncodingText => "Reading the prompts".to_owned(),
         JobPhase::Saving => "Saving".to_owned(),
         _ => format!("Calibrating, step {} of {}", progress.step, progress.steps),
     };
