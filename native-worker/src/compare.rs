@@ -16,10 +16,10 @@ use dfa_core::wire::report::{
 };
 use dfa_core::wire::{CheckedPlan, plan_hash};
 
+use crate::decoding::DecodeError;
 use crate::generate::RunError;
 use crate::image_batch::{BatchCollector, ImageBatches, ImageRun};
 use crate::observer::Observer;
-use crate::decoding::DecodeError;
 use crate::picture::{Clip, Picture};
 use crate::run_setup::{RunSetup, tool_version};
 

@@ -5,9 +5,9 @@ use dfa_core::wire::job::ArtifactRole;
 use dfa_core::wire::{CheckedPlan, plan_hash};
 
 use crate::compare::Comparison;
+use crate::decoding::DecodeError;
 use crate::image_batch::ImageRun;
 use crate::model_folder::ModelFolder;
-use crate::decoding::DecodeError;
 use crate::picture::{Clip, GridRow, Picture, PictureError, PictureGrid};
 use crate::report_html::{ReportImage, ReportPage, report_html};
 use crate::run_setup::{RunSetup, Subjects, tool_version};
@@ -90,9 +90,14 @@ pub fn image_files(
         let name = ClipName {
             folder: "",
             stem: picture_name(setup, index),
-            roles: (ArtifactRole::Image, ArtifactRole::Video),
+            roles: GENERATED,
         };
-        files.extend(clip_files(clip, &name, &picture_text(setup, plan, index), index)?);
+        files.extend(clip_files(
+            clip,
+            &name,
+            &picture_text(setup, plan, index),
+            index,
+        )?);
     }
     Ok(files)
 }
@@ -103,11 +108,34 @@ struct ClipName {
     folder: &'static str,
     /// Name without its ending.
     stem: String,
-    /// Role of the still picture, and of the video.
-    roles: (ArtifactRole, ArtifactRole),
+    roles: ClipRoles,
 }
 
-/// An image is a PNG; a video is an animated PNG, and a PNG with a sheet of its frames.
+/// Roles of the files of an image or a video.
+#[derive(Clone, Copy)]
+struct ClipRoles {
+    image: ArtifactRole,
+    video: ArtifactRole,
+    strip: ArtifactRole,
+}
+
+const GENERATED: ClipRoles = ClipRoles {
+    image: ArtifactRole::Image,
+    video: ArtifactRole::Video,
+    strip: ArtifactRole::Strip,
+};
+const RAW: ClipRoles = ClipRoles {
+    image: ArtifactRole::RawImage,
+    video: ArtifactRole::RawVideo,
+    strip: ArtifactRole::RawStrip,
+};
+const COMPRESSED: ClipRoles = ClipRoles {
+    image: ArtifactRole::CompressedImage,
+    video: ArtifactRole::CompressedVideo,
+    strip: ArtifactRole::CompressedStrip,
+};
+
+/// An image is a PNG; a video is an animated PNG, and a PNG with a strip of its frames.
 fn clip_files(
     clip: &Clip,
     name: &ClipName,
@@ -117,21 +145,22 @@ fn clip_files(
     let ClipName {
         folder,
         stem,
-        roles: (still_role, video_role),
+        roles,
     } = name;
     let bytes = clip.still()?.to_png_bytes(text)?;
-    let still = MadeFile::png(format!("{folder}{stem}.png"), *still_role, bytes).of_image(index);
     if clip.fps().is_none() {
-        return Ok(vec![still]);
+        let image = MadeFile::png(format!("{folder}{stem}.png"), roles.image, bytes);
+        return Ok(vec![image.of_image(index)]);
     }
+    let strip = MadeFile::png(format!("{folder}{stem}-strip.png"), roles.strip, bytes);
     let video = MadeFile {
         name: format!("{folder}{stem}.apng"),
-        role: *video_role,
+        role: roles.video,
         media_type: "image/apng",
         image_index: Some(index),
         bytes: clip.to_apng_bytes(text)?,
     };
-    Ok(vec![video, still])
+    Ok(vec![video, strip.of_image(index)])
 }
 
 /// Everything that a comparison leaves: `images/`, `grid.png`, `report.json` and
@@ -156,12 +185,10 @@ pub fn comparison_files(
             stem: picture_name(setup, index),
             roles,
         };
-        let roles = (ArtifactRole::RawImage, ArtifactRole::RawVideo);
         let text = picture_text(setup, None, index);
-        files.extend(clip_files(raw, &name("images/raw-", roles), &text, index)?);
-        let roles = (ArtifactRole::CompressedImage, ArtifactRole::CompressedVideo);
+        files.extend(clip_files(raw, &name("images/raw-", RAW), &text, index)?);
         let text = picture_text(setup, Some(plan), index);
-        let name = name("images/compressed-", roles);
+        let name = name("images/compressed-", COMPRESSED);
         files.extend(clip_files(compressed, &name, &text, index)?);
     }
     Ok(files)

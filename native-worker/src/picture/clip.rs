@@ -1,16 +1,16 @@
 //! What a run makes of one sample: an image, or the frames of a video.
 //!
 //! A video is written as an animated PNG, which browsers play and every PNG reader shows
-//! the first frame of, and as a sheet of frames, which can be compared pixel by pixel.
+//! the first frame of, and as a strip of frames, which can be compared pixel by pixel.
 
 use png::{BitDepth, ColorType, DisposeOp, Encoder};
 
 use super::{Picture, PictureError, png_file};
 
-/// Most frames on a sheet; of longer videos every so many-th is shown.
-const MAX_SHEET_FRAMES: usize = 16;
-/// Frames in a row of a sheet.
-const SHEET_COLUMNS: usize = 4;
+/// Most frames on a strip; of longer videos every so many-th is shown.
+const MAX_STRIP_FRAMES: usize = 16;
+/// Frames in a row of a strip.
+const STRIP_COLUMNS: usize = 4;
 
 /// An image, or a video: at least one frame, all of one size.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,24 +61,24 @@ impl Clip {
         self.fps
     }
 
-    /// The image; of a video the sheet of its frames, four in a row.
+    /// The image; of a video the strip of its frames, four in a row.
     ///
     /// # Errors
-    /// [`PictureError::BadSize`] if the sheet is too large.
+    /// [`PictureError::BadSize`] if the strip is too large.
     pub fn still(&self) -> Result<Picture, PictureError> {
         if self.frames.len() == 1 {
             return Ok(self.frames[0].clone());
         }
-        let every = self.frames.len().div_ceil(MAX_SHEET_FRAMES);
+        let every = self.frames.len().div_ceil(MAX_STRIP_FRAMES);
         let shown: Vec<&Picture> = self.frames.iter().step_by(every).collect();
         let (width, height) = (shown[0].width(), shown[0].height());
-        let columns = shown.len().min(SHEET_COLUMNS);
+        let columns = shown.len().min(STRIP_COLUMNS);
         let rows = shown.len().div_ceil(columns);
-        let mut sheet = Picture::plain(width * columns, height * rows, [0; 3])?;
+        let mut strip = Picture::plain(width * columns, height * rows, [0; 3])?;
         for (idx, frame) in shown.iter().enumerate() {
-            sheet.paste(frame, idx % columns * width, idx / columns * height);
+            strip.paste(frame, idx % columns * width, idx / columns * height);
         }
-        Ok(sheet)
+        Ok(strip)
     }
 
     /// An animated PNG that repeats for ever, with these keywords and texts.
@@ -129,12 +129,12 @@ mod tests {
     }
 
     #[test]
-    fn a_sheet_has_four_frames_in_a_row_and_at_most_sixteen() {
+    fn a_strip_has_four_frames_in_a_row_and_at_most_sixteen() {
         let check = |n: u8, size: (usize, usize), last: u8| {
             let clip = Clip::video((0..n).map(frame).collect(), 8.0).unwrap();
-            let sheet = clip.still().unwrap();
-            assert_eq!((sheet.width(), sheet.height()), size, "{n} frames");
-            let mut reds: Vec<u8> = sheet.rgb().chunks(3).map(|pixel| pixel[0]).collect();
+            let strip = clip.still().unwrap();
+            assert_eq!((strip.width(), strip.height()), size, "{n} frames");
+            let mut reds: Vec<u8> = strip.rgb().chunks(3).map(|pixel| pixel[0]).collect();
             reds.sort_unstable();
             assert_eq!(reds.last(), Some(&last), "{n} frames");
         };
