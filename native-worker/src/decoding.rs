@@ -41,3 +41,24 @@ fn clip(setup: &RunSetup, latent: &Tensor) -> Result<Clip, DecodeError> {
 fn decoded(latent: &Tensor) -> Result<Picture, DecodeError> {
     Ok(Picture::from_latent(latent)?)
 }
+
+/// An image (C, H, W) scaled until it covers `width` × `height`, and cut at its middle: what
+/// PixArt-Sigma's resolution binning ends with.
+fn cut_to(image: &Tensor, (width, height): (usize, usize)) -> candle_core::Result<Tensor> {
+    let (_, found_height, found_width) = image.dims3()?;
+    let ratio = f64::max(
+        height as f64 / found_height as f64,
+        width as f64 / found_width as f64,
+    );
+    let scaled = |side: usize| (side as f64 * ratio) as usize;
+    // A side may come out a hair short of what it was scaled to.
+    let (rows, columns) = (
+        scaled(found_height).max(height),
+        scaled(found_width).max(width),
+    );
+    let image = image.unsqueeze(0)?.upsample_bilinear2d(rows, columns, false)?;
+    image
+        .squeeze(0)?
+        .narrow(1, (rows - height) / 2, height)?
+        .narrow(2, (columns - width) / 2, width)
+}

@@ -22,6 +22,7 @@ use crate::model::{Condition, Geometry, LatentSize, Transformer};
 use crate::model_folder::class_names::LabelError;
 use crate::model_folder::{FolderError, ModelFolder, ModelIdentity, TransformerConfig};
 
+mod aspect_ratio_bins;
 mod checked_run;
 pub mod sizes;
 mod start_latents;
@@ -63,6 +64,8 @@ pub struct RunSpec {
     pub latents: Option<TensorFile>,
     /// Size in pixels, `(width, height)`.
     pub size: Option<(usize, usize)>,
+    /// Draw at the nearest size that PixArt-Sigma was trained at, and cut to `size`.
+    pub resolution_binning: bool,
     /// Frames of a video.
     pub n_frames: Option<usize>,
     /// Frames per second that a video model is told.

@@ -49,6 +49,9 @@ pub(crate) struct RunFlags {
     /// Image size in pixels [default: the model's].
     #[arg(long, env = "DFA_SIZE", value_name = "WxH", value_parser = parse_size)]
     size: Option<(usize, usize)>,
+    /// Draw at the nearest size that PixArt-Sigma was trained at, and cut to --size.
+    #[arg(long, env = "DFA_RESOLUTION_BINNING", requires = "size", value_parser = super::switch())]
+    resolution_binning: bool,
     /// Frames of a video [default: 16].
     #[arg(
         long,
@@ -134,6 +137,7 @@ impl RunFlags {
             purpose,
             latents: self.latents.clone(),
             size: self.size,
+            resolution_binning: self.resolution_binning,
             n_frames: self.num_frames,
             fps: self.fps,
             n_steps,

@@ -83,6 +83,7 @@ macro_rules! run_fields {
                 size: job
                     .size
                     .map(|size| (size.width as usize, size.height as usize)),
+                resolution_binning: false,
                 n_frames: None,
                 fps: None,
                 n_steps,

@@ -26,6 +26,9 @@ pub struct CheckedRun {
     pub subjects: Subjects,
     /// Size of the latent.
     pub size: LatentSize,
+    /// The size that pictures are cut to, width and height in pixels, where they are drawn
+    /// at another.
+    pub cut_to: Option<(usize, usize)>,
     /// For videos.
     pub video: Option<VideoFacts>,
     /// Seed of noise and random labels.
@@ -69,6 +72,7 @@ impl CheckedRun {
             guidance,
             subjects,
             size: size.latent,
+            cut_to: size.cut_to,
             video: size.video,
             seed: spec.seed,
             residual_half: spec.residual_half,

@@ -1,8 +1,8 @@
 //! From the size in pixels that a person asks for to the size of the latent.
 
-use super::{MAX_FRAMES, MAX_SIDE, RunSpec, SetupError, within};
+use super::{MAX_FRAMES, MAX_SIDE, RunSpec, SetupError, aspect_ratio_bins, within};
 use crate::model::{LatentSize, VideoFacts};
-use crate::model_folder::ModelFolder;
+use crate::model_folder::{Family, ModelFolder};
 
 /// Image pixels per latent pixel where there is a VAE (that of the SD and SDXL families).
 pub(crate) const VAE_FACTOR: usize = 8;
@@ -28,6 +28,9 @@ pub(super) fn shown_fps(told: f64) -> f64 {
 pub struct RunSize {
     /// Of the latent.
     pub latent: LatentSize,
+    /// The size that pictures are cut to, width and height in pixels, where they are drawn
+    /// at another.
+    pub cut_to: Option<(usize, usize)>,
     /// For videos.
     pub video: Option<VideoFacts>,
 }
@@ -67,14 +70,39 @@ fn image_size(
             });
         }
     }
+    let drawn = match spec.size {
+        Some(wish) if spec.resolution_binning => Some(binned_size(wish, folder)?),
+        wish => wish,
+    };
     let latent = match given {
         Some(size) => size,
-        None => requested_image_size(spec.size, folder)?,
+        None => requested_image_size(drawn, folder)?,
     };
     Ok(RunSize {
         latent,
+        cut_to: spec.size.filter(|_| drawn != spec.size),
         video: None,
     })
+}
+
+/// The size that PixArt-Sigma draws for a wish.
+fn binned_size(
+    wish: (usize, usize),
+    folder: &ModelFolder,
+) -> Result<(usize, usize), SetupError> {
+    let family = folder.transformer.family();
+    let native = folder.transformer.geometry().native_size;
+    let bin = aspect_ratio_bins::nearest(native.height, wish);
+    let (Family::PixArt, Some(bin)) = (family, bin) else {
+        return Err(SetupError::NotForThisFamily {
+            what: "--resolution-binning",
+            family: family.name(),
+            remedy: "only PixArt-Sigma of 256, 512, 1024 or 2048 pixels has such sizes",
+        });
+    };
+    within("--size", wish.0, 1, MAX_SIDE)?;
+    within("--size", wish.1, 1, MAX_SIDE)?;
+    Ok(bin)
 }
 
 fn requested_image_size(
@@ -124,6 +152,7 @@ fn video_size(spec: &RunSpec, given: Option<LatentSize>) -> Result<RunSize, Setu
     let video = VideoFacts { height, width, fps };
     Ok(RunSize {
         latent,
+        cut_to: None,
         video: Some(video),
     })
 }
