@@ -18,7 +18,8 @@
 //! 7. [`diffusion`]: samplers, guidance, noise.
 //! 8. [`jobs`]: requests that are kept, run one after the other, watched and cancelled.
 //! 9. [`http`]: the jobs over HTTP.
-//! 10. [`observer`]: progress and cancellation; [`whole_file`]: files are whole or absent.
+//! 10. [`observer`]: progress and cancellation; [`whole_file`]: files are whole or absent;
+//!     [`tensor_file`]: a tensor that somebody brings.
 //!
 //! [`cli`] is the command line `dfa` over these.
 
@@ -42,4 +43,5 @@ pub mod picture;
 pub mod plan_import;
 pub mod report_html;
 pub mod run_setup;
+pub mod tensor_file;
 pub mod whole_file;

@@ -62,7 +62,7 @@ impl<'a> Denoiser<'a> {
         let guided = self
             .guidance
             .combine(output, self.model.geometry().in_channels)?;
-        self.sampler.next(state, step, latent, &guided)
+        self.sampler.next(state, step, latent, &guided, None)
     }
 
     /// What the model takes for the final latent (B, C, h, w), from the latent before
