@@ -56,7 +56,9 @@ fn cut_to(image: &Tensor, (width, height): (usize, usize)) -> candle_core::Resul
         scaled(found_height).max(height),
         scaled(found_width).max(width),
     );
-    let image = image.unsqueeze(0)?.upsample_bilinear2d(rows, columns, false)?;
+    let image = image
+        .unsqueeze(0)?
+        .upsample_bilinear2d(rows, columns, false)?;
     image
         .squeeze(0)?
         .narrow(1, (rows - height) / 2, height)?

@@ -17,10 +17,12 @@ use crate::diffusion::denoiser::Denoiser;
 use crate::diffusion::guidance::BadGuidance;
 use crate::diffusion::noise;
 use crate::diffusion::sampler::SamplerError;
+use crate::diffusion::step_noise::{GivenNoise, StepNoise};
 use crate::model::dit::Dit;
 use crate::model::{Condition, Geometry, LatentSize, Transformer};
 use crate::model_folder::class_names::LabelError;
 use crate::model_folder::{FolderError, ModelFolder, ModelIdentity, TransformerConfig};
+pub use crate::tensor_file::TensorFile;
 
 mod aspect_ratio_bins;
 mod checked_run;
@@ -62,6 +64,9 @@ pub struct RunSpec {
     pub purpose: Purpose,
     /// Start noise from a file; sets batch and size.
     pub latents: Option<TensorFile>,
+    /// Noise of every step of an ancestral sampler, (steps, images, channels, …), instead of
+    /// that of the seed.
+    pub step_noise: Option<TensorFile>,
     /// Size in pixels, `(width, height)`.
     pub size: Option<(usize, usize)>,
     /// Draw at the nearest size that PixArt-Sigma was trained at, and cut to `size`.
@@ -80,15 +85,6 @@ pub struct RunSpec {
     pub seed: u64,
     /// Which half of the residual `wa_rs+asc` uses.
     pub residual_half: ResidualHalf,
-}
-
-/// A tensor in a safetensors file: `FILE` or `FILE:TENSOR`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TensorFile {
-    /// The file.
-    pub path: PathBuf,
-    /// The tensor's name; may be left out if the file holds just one.
-    pub tensor: Option<String>,
 }
 
 /// Why a run cannot be set up.
@@ -135,6 +131,14 @@ pub enum SetupError {
     /// The start noise is not usable.
     #[error("start latents {path}: {reason}")]
     Latents {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The noise of the steps is not usable.
+    #[error("step noise {path}: {reason}")]
+    StepNoise {
         /// The file.
         path: PathBuf,
         /// What is wrong.
@@ -205,8 +209,12 @@ pub struct RunSetup {
     pub condition: Condition,
     /// Start noise, (B, C, …).
     pub latent: Tensor,
+    /// What an ancestral sampler adds at each step.
+    pub step_noise: StepNoise,
     /// Hash of the start noise, if it came from a file.
     pub latents_sha256: Option<ContentHash>,
+    /// Hash of the noise of the steps, if it came from a file.
+    pub step_noise_sha256: Option<ContentHash>,
 }
 
 impl RunSetup {
@@ -217,10 +225,13 @@ impl RunSetup {
     pub fn prepare(spec: &RunSpec) -> Result<Self, SetupError> {
         let folder = ModelFolder::open(&spec.model)?;
         let (run, latent, latents_sha256) = checked_start(spec, &folder)?;
+        let (step_noise, step_noise_sha256) = step_noise_of(spec, &run, &latent)?;
         let condition = condition_of(&run)?;
         let identity = folder.identity()?;
         Ok(Self {
             loaded: LoadedModel::load(folder, identity)?,
+            step_noise,
+            step_noise_sha256,
             run,
             condition,
             latent,
@@ -234,9 +245,12 @@ impl RunSetup {
     /// [`SetupError`].
     pub fn with_model(spec: &RunSpec, loaded: LoadedModel) -> Result<Self, SetupError> {
         let (run, latent, latents_sha256) = checked_start(spec, &loaded.folder)?;
+        let (step_noise, step_noise_sha256) = step_noise_of(spec, &run, &latent)?;
         let condition = condition_of(&run)?;
         Ok(Self {
             loaded,
+            step_noise,
+            step_noise_sha256,
             run,
             condition,
             latent,
@@ -255,7 +269,9 @@ impl RunSetup {
             model: self.loaded.model.as_ref(),
             sampler: &self.run.sampler,
             guidance: self.run.guidance,
-            condition: self.condition.of_images(images),
+            condition: self.condition.of_images(images.clone()),
+            images,
+            step_noise: &self.step_noise,
             size: self.run.size,
             video: self.run.video,
         }
@@ -342,6 +358,32 @@ fn condition_of(run: &CheckedRun) -> Result<Condition, SetupError> {
             Err(SetupError::Text("text models are not built yet".into()))
         }
     }
+}
+
+/// What an ancestral sampler adds, checked against the run.
+fn step_noise_of(
+    spec: &RunSpec,
+    run: &CheckedRun,
+    latent: &Tensor,
+) -> Result<(StepNoise, Option<ContentHash>), SetupError> {
+    let Some(file) = &spec.step_noise else {
+        return Ok((StepNoise::Seeded { seed: run.seed }, None));
+    };
+    if !run.sampler.needs_noise() {
+        return Err(SetupError::OutOfRange {
+            what: "--step-noise",
+            found: format!("given for {}", run.sampler_kind),
+            expected: "left out: only iddpm adds noise at its steps".into(),
+        });
+    }
+    let wrong = |reason: String| SetupError::StepNoise {
+        path: file.path.clone(),
+        reason,
+    };
+    let noise = file.read().map_err(|error| wrong(error.to_string()))?;
+    let given = GivenNoise::new(&noise, run.sampler.n_steps(), latent.dims());
+    let given = given.map_err(|error| wrong(error.to_string()))?;
+    Ok((StepNoise::Given(given), Some(hash_of(&noise)?)))
 }
 
 /// The values of the run and its start noise.

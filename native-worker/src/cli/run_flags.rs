@@ -46,7 +46,16 @@ pub(crate) struct RunFlags {
     /// Start noise, a safetensors tensor (images, channels, height, width).
     #[arg(long, env = "DFA_LATENTS", value_name = "FILE[:TENSOR]", conflicts_with_all = ["size", "n_images"])]
     latents: Option<TensorFile>,
-    /// Image size in pixels [default: the model's].
+    /// Noise of every step of the iddpm sampler, a safetensors tensor (steps, images,
+    /// channels, …) [default: from the seed].
+    #[arg(
+        long,
+        env = "DFA_STEP_NOISE",
+        value_name = "FILE[:TENSOR]",
+        requires = "latents"
+    )]
+    step_noise: Option<TensorFile>,
+    /// Size in pixels [default: the model's].
     #[arg(long, env = "DFA_SIZE", value_name = "WxH", value_parser = parse_size)]
     size: Option<(usize, usize)>,
     /// Draw at the nearest size that PixArt-Sigma was trained at, and cut to --size.
@@ -97,6 +106,7 @@ impl RunFlags {
             prompts: self.prompts.iter().take(n_images).cloned().collect(),
             n_images: Some(n_images),
             latents: None,
+            step_noise: None,
             seed,
             ..self.clone()
         }
@@ -136,6 +146,7 @@ impl RunFlags {
             n_images: self.n_images,
             purpose,
             latents: self.latents.clone(),
+            step_noise: self.step_noise.clone(),
             size: self.size,
             resolution_binning: self.resolution_binning,
             n_frames: self.num_frames,

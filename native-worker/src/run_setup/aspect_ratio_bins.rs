@@ -7,7 +7,10 @@ type Bin = (f64, usize, usize);
 
 /// The size that a wish is drawn at: of the bin whose aspect ratio is nearest, the first
 /// of equally near ones. `None` if there are no bins for a model of this sample size.
-pub(super) fn nearest(sample_size: usize, (width, height): (usize, usize)) -> Option<(usize, usize)> {
+pub(super) fn nearest(
+    sample_size: usize,
+    (width, height): (usize, usize),
+) -> Option<(usize, usize)> {
     let bins: &[Bin] = match sample_size {
         32 => &BINS_256,
         64 => &BINS_512,
@@ -86,7 +89,11 @@ mod tests {
     #[test]
     fn wishes_are_drawn_at_the_nearest_trained_size() {
         let check = |sample_size, wish, expected| {
-            assert_eq!(nearest(sample_size, wish), expected, "{sample_size} {wish:?}");
+            assert_eq!(
+                nearest(sample_size, wish),
+                expected,
+                "{sample_size} {wish:?}"
+            );
         };
         check(128, (1024, 1024), Some((1024, 1024)));
         check(128, (1920, 1080), Some((1344, 768)));

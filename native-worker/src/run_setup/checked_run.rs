@@ -64,6 +64,7 @@ impl CheckedRun {
         let guidance = Guidance::new(spec.guidance_scale.unwrap_or(defaults.guidance_scale))?;
         let sampler_kind = spec.sampler.unwrap_or(folder.sampler.kind());
         let sampler = Sampler::new(&folder.sampler.with_kind(sampler_kind), n_steps)?;
+        check_outputs(&sampler, sampler_kind, folder)?;
         let subjects = Subjects::resolve(spec, folder, given.map(|given| given.n_images))?;
         let size = RunSize::resolve(spec, folder, given.map(|given| given.size))?;
         Ok(Self {
@@ -105,4 +106,25 @@ impl CheckedRun {
             residual_half: self.residual_half,
         }
     }
+}
+
+/// An ancestral sampler needs the variance that only some models have learned.
+fn check_outputs(
+    sampler: &Sampler,
+    kind: SamplerKind,
+    folder: &ModelFolder,
+) -> Result<(), SetupError> {
+    let geometry = folder.transformer.geometry();
+    let needed = sampler.n_output_channels(geometry.in_channels);
+    if needed <= geometry.out_channels {
+        return Ok(());
+    }
+    Err(SetupError::OutOfRange {
+        what: "--sampler",
+        found: kind.to_string(),
+        expected: format!(
+            "ddim or dpm-solver++: this model's output has {} channels, {kind} needs the {needed} of a learned variance",
+            geometry.out_channels
+        ),
+    })
 }

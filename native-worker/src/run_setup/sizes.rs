@@ -86,10 +86,7 @@ fn image_size(
 }
 
 /// The size that PixArt-Sigma draws for a wish.
-fn binned_size(
-    wish: (usize, usize),
-    folder: &ModelFolder,
-) -> Result<(usize, usize), SetupError> {
+fn binned_size(wish: (usize, usize), folder: &ModelFolder) -> Result<(usize, usize), SetupError> {
     let family = folder.transformer.family();
     let native = folder.transformer.geometry().native_size;
     let bin = aspect_ratio_bins::nearest(native.height, wish);
