@@ -20,7 +20,7 @@ pub mod weights;
 use crate::diffusion::sampler_config::SamplerConfig;
 pub use class_names::ClassNames;
 pub use dit_config::DitConfig;
-pub use transformer_config::{Family, FamilyDefaults, TransformerConfig};
+pub use transformer_config::{Family, FamilyDefaults, TextFacts, TransformerConfig};
 
 const TRANSFORMER_CONFIG: &str = "transformer/config.json";
 const SCHEDULER_CONFIG: &str = "scheduler/scheduler_config.json";

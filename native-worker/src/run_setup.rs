@@ -23,17 +23,20 @@ use crate::model::{Condition, Geometry, LatentSize, Transformer};
 use crate::model_folder::class_names::LabelError;
 use crate::model_folder::{FolderError, ModelFolder, ModelIdentity, TransformerConfig};
 pub use crate::tensor_file::TensorFile;
+use crate::text::{EmbedsError, TextError};
 
 mod aspect_ratio_bins;
 mod checked_run;
 pub mod sizes;
 mod start_latents;
 pub mod subjects;
+mod text_condition;
 
 pub use checked_run::CheckedRun;
 use checked_run::GivenLatents;
 use start_latents::{hash_of, read_latents};
 pub use subjects::{Purpose, Subjects};
+use text_condition::encode;
 
 /// Most denoising steps of a run.
 pub const MAX_STEPS: usize = 1000;
@@ -126,8 +129,26 @@ pub enum SetupError {
         remedy: &'static str,
     },
     /// Texts cannot be encoded.
-    #[error("{0}")]
-    Text(String),
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// Texts that somebody else encoded are not usable.
+    #[error(transparent)]
+    Embeds(#[from] EmbedsError),
+    /// The text encoder is that of another model.
+    #[error(
+        "text_encoder/ makes vectors of {found}, but the transformer takes {expected}: put the text encoder of this model there"
+    )]
+    OtherTextEncoder {
+        /// The encoder's width.
+        found: usize,
+        /// E of the transformer.
+        expected: usize,
+    },
+    /// Guidance needs the negative prompt's embeddings too.
+    #[error(
+        "the file of prompt embeddings has no negative_prompt_embeds, which guidance needs: add them, or give --guidance 1"
+    )]
+    NoNegativeEmbeds,
     /// The start noise is not usable.
     #[error("start latents {path}: {reason}")]
     Latents {
@@ -159,6 +180,7 @@ impl SetupError {
                 | Self::OutOfRange { .. }
                 | Self::Sampler(_)
                 | Self::NoPrompt
+                | Self::NoNegativeEmbeds
                 | Self::NotForThisFamily { .. }
         )
     }
@@ -213,27 +235,34 @@ pub struct RunSetup {
     pub step_noise: StepNoise,
     /// Hash of the start noise, if it came from a file.
     pub latents_sha256: Option<ContentHash>,
+    /// Hash of the texts, if somebody else encoded them.
+    pub embeds_sha256: Option<ContentHash>,
+    /// What a person should know before the run.
+    pub warnings: Vec<String>,
     /// Hash of the noise of the steps, if it came from a file.
     pub step_noise_sha256: Option<ContentHash>,
 }
 
 impl RunSetup {
-    /// Opens, checks and loads everything.
+    /// Opens, checks and loads everything. Texts are encoded before the transformer is
+    /// loaded; `stop` is asked meanwhile.
     ///
     /// # Errors
     /// [`SetupError`] for the first thing that is wrong; cheap checks come first.
-    pub fn prepare(spec: &RunSpec) -> Result<Self, SetupError> {
+    pub fn prepare(spec: &RunSpec, stop: &dyn Fn() -> bool) -> Result<Self, SetupError> {
         let folder = ModelFolder::open(&spec.model)?;
         let (run, latent, latents_sha256) = checked_start(spec, &folder)?;
         let (step_noise, step_noise_sha256) = step_noise_of(spec, &run, &latent)?;
-        let condition = condition_of(&run)?;
+        let encoded = encode(&folder, spec, (&run.subjects, run.guidance.is_on()), stop)?;
         let identity = folder.identity()?;
         Ok(Self {
             loaded: LoadedModel::load(folder, identity)?,
             step_noise,
             step_noise_sha256,
             run,
-            condition,
+            condition: encoded.condition,
+            embeds_sha256: encoded.embeds_sha256,
+            warnings: encoded.warnings,
             latent,
             latents_sha256,
         })
@@ -243,16 +272,23 @@ impl RunSetup {
     ///
     /// # Errors
     /// [`SetupError`].
-    pub fn with_model(spec: &RunSpec, loaded: LoadedModel) -> Result<Self, SetupError> {
+    pub fn with_model(
+        spec: &RunSpec,
+        loaded: LoadedModel,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Self, SetupError> {
         let (run, latent, latents_sha256) = checked_start(spec, &loaded.folder)?;
         let (step_noise, step_noise_sha256) = step_noise_of(spec, &run, &latent)?;
-        let condition = condition_of(&run)?;
+        let of_run = (&run.subjects, run.guidance.is_on());
+        let encoded = encode(&loaded.folder, spec, of_run, stop)?;
         Ok(Self {
             loaded,
             step_noise,
             step_noise_sha256,
             run,
-            condition,
+            condition: encoded.condition,
+            embeds_sha256: encoded.embeds_sha256,
+            warnings: encoded.warnings,
             latent,
             latents_sha256,
         })
@@ -348,16 +384,6 @@ impl RunSetup {
 /// Name and version of this program.
 pub fn tool_version() -> String {
     format!("dfa {}", env!("CARGO_PKG_VERSION"))
-}
-
-/// What the model is conditioned on.
-fn condition_of(run: &CheckedRun) -> Result<Condition, SetupError> {
-    match &run.subjects {
-        Subjects::Classes(classes) => Ok(Condition::Classes(classes.clone())),
-        Subjects::Prompts { .. } | Subjects::Embeds { .. } => {
-            Err(SetupError::Text("text models are not built yet".into()))
-        }
-    }
 }
 
 /// What an ancestral sampler adds, checked against the run.

@@ -27,8 +27,12 @@ pub fn settings(setup: &RunSetup, request: &CalibrateRequest) -> Settings {
         ("residual_half", fingerprint.residual_half.to_string()),
         ("subjects", format!("{:?}", setup.run.subjects)),
         ("seed", setup.run.seed.to_string()),
-        ("latents", from_seed_or(setup.latents_sha256)),
-        ("step_noise", from_seed_or(setup.step_noise_sha256)),
+        ("latents", hash_or("from the seed", setup.latents_sha256)),
+        (
+            "step_noise",
+            hash_or("from the seed", setup.step_noise_sha256),
+        ),
+        ("prompt_embeds", hash_or("none", setup.embeds_sha256)),
         ("threshold", request.search.threshold.to_string()),
         (
             "window",
@@ -41,8 +45,8 @@ pub fn settings(setup: &RunSetup, request: &CalibrateRequest) -> Settings {
     entries.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
-fn from_seed_or(hash: Option<ContentHash>) -> String {
-    hash.map_or_else(|| "from the seed".into(), |hash| hash.to_string())
+fn hash_or(otherwise: &str, hash: Option<ContentHash>) -> String {
+    hash.map_or_else(|| otherwise.to_owned(), |hash| hash.to_string())
 }
 
 /// The plan file of a finished calibration.

@@ -159,13 +159,17 @@ impl RunFlags {
             seed: self.seed,
             residual_half: residual_half.unwrap_or_default(),
         };
-        RunSetup::prepare(&spec).map_err(|error: SetupError| {
+        let setup = RunSetup::prepare(&spec, &|| false).map_err(|error: SetupError| {
             if error.is_usage() {
                 Failure::usage(error)
             } else {
                 Failure::failed(error)
             }
-        })
+        })?;
+        for warning in &setup.warnings {
+            super::terminal::warn(warning);
+        }
+        Ok(setup)
     }
 }
 

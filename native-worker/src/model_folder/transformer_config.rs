@@ -3,6 +3,7 @@
 
 use super::DitConfig;
 use crate::model::Geometry;
+use crate::text::PromptStyle;
 
 /// The model families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,20 @@ impl Family {
     }
 }
 
+/// How a family takes text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextFacts {
+    /// E: width of the encoded text.
+    pub channels: usize,
+    /// Most tokens of a prompt that are seen.
+    pub max_tokens: usize,
+    /// How prompts are prepared.
+    pub style: PromptStyle,
+    /// Whether the unconditional branch has a text of its own, learned in training, instead
+    /// of a negative prompt.
+    pub has_learned_null: bool,
+}
+
 /// The shape of a transformer, by family.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TransformerConfig {
@@ -87,6 +102,13 @@ impl TransformerConfig {
     pub fn geometry(&self) -> Geometry {
         match self {
             Self::Dit(config) => config.geometry(),
+        }
+    }
+
+    /// How it takes text; none for a family that draws classes.
+    pub fn text_facts(&self) -> Option<TextFacts> {
+        match self {
+            Self::Dit(_) => None,
         }
     }
 
