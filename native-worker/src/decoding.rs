@@ -2,6 +2,8 @@
 
 use candle_core::Tensor;
 
+use crate::model::vae::Vae;
+use crate::model_folder::FolderError;
 use crate::picture::{Clip, Picture, PictureError};
 use crate::run_setup::RunSetup;
 
@@ -11,6 +13,9 @@ pub enum DecodeError {
     /// A picture could not be made.
     #[error(transparent)]
     Picture(#[from] PictureError),
+    /// The VAE cannot be loaded.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
@@ -21,25 +26,50 @@ pub enum DecodeError {
 /// # Errors
 /// [`DecodeError`].
 pub fn clips(setup: &RunSetup, latent: &Tensor) -> Result<Vec<Clip>, DecodeError> {
+    let folder = &setup.loaded.folder;
+    let vae = match &folder.vae {
+        Some(config) => Some(Vae::load(&folder.path.join("vae"), config)?),
+        None => None,
+    };
+    let decoder = Decoder {
+        vae,
+        cut_to: setup.run.cut_to,
+    };
     (0..latent.dim(0)?)
-        .map(|image| clip(setup, &latent.get(image)?))
+        .map(|image| decoder.clip(&latent.get(image)?, setup.run.shown_fps()))
         .collect()
 }
 
-/// One image (C, h, w) or video (C, F, h, w).
-fn clip(setup: &RunSetup, latent: &Tensor) -> Result<Clip, DecodeError> {
-    let Some(n_frames) = setup.run.size.frames else {
-        return Ok(Clip::image(decoded(latent)?));
-    };
-    let frames = (0..n_frames).map(|frame| decoded(&latent.narrow(1, frame, 1)?.squeeze(1)?));
-    let frames = frames.collect::<Result<Vec<_>, DecodeError>>()?;
-    let fps = setup.run.shown_fps().unwrap_or(1.0);
-    Ok(Clip::video(frames, fps)?)
+/// Makes pictures of latents.
+struct Decoder {
+    /// None if latents are pixels.
+    vae: Option<Vae>,
+    /// Width and height that pictures are cut to.
+    cut_to: Option<(usize, usize)>,
 }
 
-/// One picture, from a latent (C, h, w).
-fn decoded(latent: &Tensor) -> Result<Picture, DecodeError> {
-    Ok(Picture::from_latent(latent)?)
+impl Decoder {
+    /// One image (C, h, w), or one video (C, F, h, w) that is shown at `fps`.
+    fn clip(&self, latent: &Tensor, fps: Option<f64>) -> Result<Clip, DecodeError> {
+        let Some(fps) = fps else {
+            return Ok(Clip::image(self.picture(latent)?));
+        };
+        let frames = (0..latent.dim(1)?)
+            .map(|frame| self.picture(&latent.narrow(1, frame, 1)?.squeeze(1)?));
+        Ok(Clip::video(frames.collect::<Result<_, _>>()?, fps)?)
+    }
+
+    /// One picture, from a latent (C, h, w).
+    fn picture(&self, latent: &Tensor) -> Result<Picture, DecodeError> {
+        let mut image = latent.clone();
+        if let Some(vae) = &self.vae {
+            image = vae.decode(&image.unsqueeze(0)?)?.squeeze(0)?; // (3, H, W)
+        }
+        if let Some(size) = self.cut_to {
+            image = cut_to(&image, size)?;
+        }
+        Ok(Picture::from_latent(&image)?)
+    }
 }
 
 /// An image (C, H, W) scaled until it covers `width` × `height`, and cut at its middle: what

@@ -264,12 +264,21 @@ fn report_page(
 
 /// Why the model's latents cannot be made into pictures here.
 pub fn why_no_pictures(folder: &ModelFolder) -> Option<String> {
+    let channels = folder.transformer.geometry().in_channels;
+    if let Some(vae) = &folder.vae {
+        return (vae.latent_channels != channels).then(|| {
+            format!(
+                "vae/ decodes latents of {} channels, the transformer makes {channels}: put the VAE of this model there",
+                vae.latent_channels
+            )
+        });
+    }
     if folder.has_vae {
         return Some(
-            "this model's latents need its VAE, and decoding with a VAE is not built yet".into(),
+            "this model's latents need its VAE, and vae/config.json is missing: fetch the folder vae/ too"
+                .into(),
         );
     }
-    let channels = folder.transformer.geometry().in_channels;
     (channels != 3)
         .then(|| format!("the model has no VAE and {channels} channels, which are no RGB pictures"))
 }

@@ -9,6 +9,7 @@
 //! - [`dit`]: DiT with adaLN-Zero, class-conditional.
 //! - [`embed`]: patches, positions and timestep features.
 //! - [`linear`]: a linear layer and how it is loaded.
+//! - [`vae`]: the image autoencoder.
 
 use candle_core::{Result, Tensor};
 use dfa_core::Block;
@@ -19,6 +20,7 @@ pub mod condition;
 pub mod dit;
 pub mod embed;
 pub mod linear;
+pub mod vae;
 
 pub use condition::{Condition, TextCondition};
 

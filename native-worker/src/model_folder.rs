@@ -15,14 +15,17 @@ use sha2::{Digest, Sha256};
 pub mod class_names;
 pub mod dit_config;
 pub mod transformer_config;
+pub mod vae_config;
 pub mod weights;
 
 use crate::diffusion::sampler_config::SamplerConfig;
 pub use class_names::ClassNames;
 pub use dit_config::DitConfig;
 pub use transformer_config::{Family, FamilyDefaults, TextFacts, TransformerConfig};
+pub use vae_config::VaeConfig;
 
 const TRANSFORMER_CONFIG: &str = "transformer/config.json";
+const VAE_CONFIG: &str = "vae/config.json";
 const SCHEDULER_CONFIG: &str = "scheduler/scheduler_config.json";
 
 /// A checked model folder: what its configuration says, as typed facts.
@@ -40,6 +43,8 @@ pub struct ModelFolder {
     pub sampler: SamplerConfig,
     /// Whether a VAE stands between latents and pixels; without one the latent is the image.
     pub has_vae: bool,
+    /// What `vae/config.json` says, if it is there.
+    pub vae: Option<VaeConfig>,
     /// The safetensors files of the transformer, in the order of their names.
     pub weight_files: Vec<PathBuf>,
 }
@@ -147,6 +152,11 @@ impl ModelFolder {
             path: sampler_path,
             source,
         })?;
+        let vae_path = path.join(VAE_CONFIG);
+        let vae = match vae_path.exists() {
+            true => Some(VaeConfig::read(&vae_path)?),
+            false => None,
+        };
         let name = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
         let model_id = name
             .file_name()
@@ -158,10 +168,24 @@ impl ModelFolder {
             class_names: ClassNames::from_id2label(&index.id2label),
             transformer,
             sampler,
-            has_vae: index.vae.1.is_some(),
-            weight_files: weights::find_files(&path.join("transformer"))?,
+            has_vae: index.vae.1.is_some() || vae.is_some(),
+            vae,
+            weight_files: weights::find_files(
+                &path.join("transformer"),
+                weights::WeightStem::Diffusers,
+            )?,
             path: path.to_path_buf(),
         })
+    }
+
+    /// Image pixels per latent value along each side; 1 without a VAE.
+    pub fn vae_factor(&self) -> usize {
+        match &self.vae {
+            Some(vae) => vae.factor(),
+            // The VAE of every family that has one.
+            None if self.has_vae => 8,
+            None => 1,
+        }
     }
 
     /// Hashes the weights and the configuration. Reads every byte of the weights.

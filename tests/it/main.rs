@@ -64,3 +64,6 @@ mod jobs;
 
 // The worker as a process: killed, stopped, cut off, asked by our own client.
 mod worker_process;
+
+// The image autoencoder against diffusers' outputs; its convolution kernels.
+mod vae;

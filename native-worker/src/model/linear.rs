@@ -2,14 +2,13 @@
 
 use candle_core::{Result, Tensor};
 
-use crate::kernels::ops;
-use crate::model_folder::weights::{Weights, WeightsError};
+use crate::model_folder::weights::{WeightMatrix, Weights, WeightsError};
 
 /// `x Wᵀ + b`.
 #[derive(Clone, Debug)]
 pub struct Linear {
     /// (outputs, inputs).
-    weight: Tensor,
+    weight: WeightMatrix,
     /// (outputs).
     bias: Option<Tensor>,
 }
@@ -35,7 +34,7 @@ impl Linear {
         name: &str,
         spec: LinearSpec,
     ) -> std::result::Result<Self, WeightsError> {
-        let weight = weights.tensor(&format!("{name}.weight"), &[spec.outputs, spec.inputs])?;
+        let weight = weights.mapped(&format!("{name}.weight"), &[spec.outputs, spec.inputs])?;
         let bias = if spec.bias {
             Some(weights.tensor(&format!("{name}.bias"), &[spec.outputs])?)
         } else {
@@ -44,8 +43,13 @@ impl Linear {
         Ok(Self { weight, bias })
     }
 
-    /// A layer from tensors: weight (outputs, inputs), bias (outputs).
+    /// A layer from tensors that were made here: weight (outputs, inputs), bias (outputs).
     pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self::from_matrix(WeightMatrix::owned(weight), bias)
+    }
+
+    /// A layer from rows of a mapped file: a part of a joined projection, for example.
+    pub fn from_matrix(weight: WeightMatrix, bias: Option<Tensor>) -> Self {
         Self { weight, bias }
     }
 
@@ -54,6 +58,6 @@ impl Linear {
     /// # Errors
     /// If the last dimension is not the layer's inputs.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        ops::linear_layer(x, &self.weight, self.bias.as_ref())
+        self.weight.apply(x, self.bias.as_ref())
     }
 }

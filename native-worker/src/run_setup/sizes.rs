@@ -4,8 +4,6 @@ use super::{MAX_FRAMES, MAX_SIDE, RunSpec, SetupError, aspect_ratio_bins, within
 use crate::model::{LatentSize, VideoFacts};
 use crate::model_folder::{Family, ModelFolder};
 
-/// Image pixels per latent pixel where there is a VAE (that of the SD and SDXL families).
-pub(crate) const VAE_FACTOR: usize = 8;
 /// Size of an Open-Sora video where nobody says it, in pixels: the paper's 240p.
 const VIDEO_SIZE: (usize, usize) = (426, 240);
 /// Frames of a video where nobody says it.
@@ -44,7 +42,7 @@ impl RunSize {
         given: Option<LatentSize>,
     ) -> Result<Self, SetupError> {
         let size = if folder.transformer.family().makes_videos() {
-            video_size(spec, given)?
+            video_size(spec, folder, given)?
         } else {
             image_size(spec, folder, given)?
         };
@@ -106,7 +104,7 @@ fn requested_image_size(
     size: Option<(usize, usize)>,
     folder: &ModelFolder,
 ) -> Result<LatentSize, SetupError> {
-    let factor = if folder.has_vae { VAE_FACTOR } else { 1 };
+    let factor = folder.vae_factor();
     let Some((width, height)) = size else {
         return Ok(folder.transformer.geometry().native_size);
     };
@@ -122,18 +120,23 @@ fn requested_image_size(
 
 /// A video's pixels need not be a multiple of anything: the latent is rounded down, as
 /// Open-Sora does.
-fn video_size(spec: &RunSpec, given: Option<LatentSize>) -> Result<RunSize, SetupError> {
+fn video_size(
+    spec: &RunSpec,
+    folder: &ModelFolder,
+    given: Option<LatentSize>,
+) -> Result<RunSize, SetupError> {
+    let factor = folder.vae_factor();
     let n_frames = spec.n_frames.unwrap_or(VIDEO_FRAMES);
     within("--num-frames", n_frames, 1, MAX_FRAMES)?;
     let (width, height) = match (spec.size, given) {
         (Some(size), _) => size,
-        (None, Some(given)) => (given.width * VAE_FACTOR, given.height * VAE_FACTOR),
+        (None, Some(given)) => (given.width * factor, given.height * factor),
         (None, None) => VIDEO_SIZE,
     };
     let latent = given.unwrap_or(LatentSize {
         frames: Some(n_frames),
-        height: height / VAE_FACTOR,
-        width: width / VAE_FACTOR,
+        height: height / factor,
+        width: width / factor,
     });
     let still = latent.frames == Some(1);
     let fps = spec

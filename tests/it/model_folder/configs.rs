@@ -22,7 +22,10 @@ fn missing_files_are_named_with_what_they_are_for() {
     );
     check(CONFIG, &["the transformer's configuration is needed"]);
     check(SCHEDULER, &["betas and prediction type are needed"]);
-    check(WEIGHTS, &["the transformer's weights are needed"]);
+    check(
+        WEIGHTS,
+        &["the weights are needed (one file, or shards with an index)"],
+    );
 }
 
 #[test]
