@@ -15,6 +15,7 @@
 //!    [`plan_import`]: plans from files of any known format.
 //! 5. [`attention`]: executes one strategy for one layer.
 //! 6. [`model`], [`kernels`]: the networks, and the CPU kernels below them.
+//!    [`text`]: prompts, made ready for those that take text.
 //! 7. [`diffusion`]: samplers, guidance, noise.
 //! 8. [`jobs`]: requests that are kept, run one after the other, watched and cancelled.
 //! 9. [`http`]: the jobs over HTTP.
@@ -44,4 +45,5 @@ pub mod plan_import;
 pub mod report_html;
 pub mod run_setup;
 pub mod tensor_file;
+pub mod text;
 pub mod whole_file;

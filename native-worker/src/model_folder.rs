@@ -217,7 +217,7 @@ fn read_model_index(path: &Path) -> Result<ModelIndex, FolderError> {
 }
 
 /// Reads a small text file.
-fn read_text(path: &Path, hint: &'static str) -> Result<String, FolderError> {
+pub(crate) fn read_text(path: &Path, hint: &'static str) -> Result<String, FolderError> {
     fs::read_to_string(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => FolderError::Missing {
             path: path.to_path_buf(),
@@ -230,7 +230,7 @@ fn read_text(path: &Path, hint: &'static str) -> Result<String, FolderError> {
     })
 }
 
-fn parse_json<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, FolderError> {
+pub(crate) fn parse_json<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, FolderError> {
     serde_json::from_str(text).map_err(|error| FolderError::BadJson {
         path: path.to_path_buf(),
         reason: error.to_string(),

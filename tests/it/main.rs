@@ -35,6 +35,9 @@ mod samplers;
 // Shaders of the page: valid, and within every device's limits.
 mod shaders;
 
+// Prompts: tokenizer, T5, captions, embeddings, against transformers and diffusers.
+mod text;
+
 // Pictures: from latents, as PNG files, as a grid.
 mod picture;
 
