@@ -11,17 +11,20 @@ pub enum SamplerKind {
     Ddim,
     /// DPM-Solver++ multistep (Lu et al. 2022).
     DpmSolver,
+    /// Ancestral sampling with a learned variance (Nichol and Dhariwal 2021).
+    Iddpm,
 }
 
 impl SamplerKind {
     /// Every sampler.
-    pub const ALL: [Self; 2] = [Self::Ddim, Self::DpmSolver];
+    pub const ALL: [Self; 3] = [Self::Ddim, Self::DpmSolver, Self::Iddpm];
 
     /// The string of plan files, flags and JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ddim => "ddim",
             Self::DpmSolver => "dpm-solver++",
+            Self::Iddpm => "iddpm",
         }
     }
 }
@@ -34,7 +37,7 @@ impl fmt::Display for SamplerKind {
 
 /// A string that names no sampler.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown sampler {found:?}; expected ddim or dpm-solver++")]
+#[error("unknown sampler {found:?}; expected ddim, dpm-solver++ or iddpm")]
 pub struct UnknownSampler {
     /// What was found, shortened to 40 characters.
     pub found: alloc::string::String,

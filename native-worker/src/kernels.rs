@@ -4,16 +4,22 @@
 //!
 //! - [`isa`]: which instruction set a kernel is compiled for, chosen at run time.
 //! - [`attention`]: full, window and cross attention; a plain reference and a tiled kernel.
+//! - [`conv`]: convolution of feature maps, tiled.
 //! - [`elementwise`]: GELU, layer norm with modulation, gated skip connection.
+//! - [`group_norm`]: group norm, and the SiLU after it, as a convolution reads it.
 //! - [`linear`]: matrix multiply with bias.
 //! - [`per_head`]: norm and rotation of single heads.
+//! - [`widen`]: weights in their stored type, and widening them.
 //! - [`ops`]: all of these on tensors.
 //!
 //! This folder is the only place of the project where `unsafe` is allowed.
 
 pub mod attention;
+pub mod conv;
 pub mod elementwise;
+pub mod group_norm;
 pub mod isa;
 pub mod linear;
 pub mod ops;
 pub mod per_head;
+pub mod widen;

@@ -9,15 +9,18 @@
 //! 1. [`model_folder`]: what a folder holds, checked; [`run_setup`]: a run made ready.
 //! 2. [`calibrate`]: Algorithm 1 with real forward passes.
 //! 3. [`generate`]: the denoising loop, raw or by a plan; [`image_batch`]: many images.
+//!    [`decoding`]: from latents to images and videos.
 //! 4. [`compare`]: raw beside compressed, with [`picture`] and [`report_html`];
 //!    [`made_files`]: what runs leave, as bytes.
 //!    [`plan_import`]: plans from files of any known format.
 //! 5. [`attention`]: executes one strategy for one layer.
 //! 6. [`model`], [`kernels`]: the networks, and the CPU kernels below them.
+//!    [`text`]: prompts, made ready for those that take text.
 //! 7. [`diffusion`]: samplers, guidance, noise.
 //! 8. [`jobs`]: requests that are kept, run one after the other, watched and cancelled.
 //! 9. [`http`]: the jobs over HTTP.
-//! 10. [`observer`]: progress and cancellation; [`whole_file`]: files are whole or absent.
+//! 10. [`observer`]: progress and cancellation; [`whole_file`]: files are whole or absent;
+//!     [`tensor_file`]: a tensor that somebody brings.
 //!
 //! [`cli`] is the command line `dfa` over these.
 
@@ -26,6 +29,7 @@ mod base64;
 pub mod calibrate;
 pub mod cli;
 pub mod compare;
+pub mod decoding;
 pub mod diffusion;
 pub mod generate;
 pub mod http;
@@ -40,4 +44,6 @@ pub mod picture;
 pub mod plan_import;
 pub mod report_html;
 pub mod run_setup;
+pub mod tensor_file;
+pub mod text;
 pub mod whole_file;

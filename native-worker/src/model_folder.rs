@@ -14,17 +14,22 @@ use sha2::{Digest, Sha256};
 pub mod class_names;
 pub mod dit_config;
 mod layout;
+pub mod open_sora_config;
 pub mod pixart_config;
 pub mod transformer_config;
+pub mod vae_config;
 pub mod weights;
 
 use crate::diffusion::sampler_config::SamplerConfig;
 pub use class_names::ClassNames;
 pub use dit_config::DitConfig;
 use layout::Layout;
+pub use open_sora_config::OpenSoraConfig;
 pub use pixart_config::PixArtConfig;
-pub use transformer_config::{Family, FamilyDefaults, TransformerConfig};
+pub use transformer_config::{Family, FamilyDefaults, TextFacts, TransformerConfig};
+pub use vae_config::VaeConfig;
 
+const VAE_CONFIG: &str = "vae/config.json";
 const SCHEDULER_CONFIG: &str = "scheduler/scheduler_config.json";
 
 /// A checked model folder: what its configuration says, as typed facts.
@@ -44,6 +49,8 @@ pub struct ModelFolder {
     pub sampler: SamplerConfig,
     /// Whether a VAE stands between latents and pixels; without one the latent is the image.
     pub has_vae: bool,
+    /// What `vae/config.json` says, if it is there.
+    pub vae: Option<VaeConfig>,
     /// The safetensors files of the transformer, in the order of their names.
     pub weight_files: Vec<PathBuf>,
 }
@@ -55,7 +62,7 @@ pub struct ModelIdentity {
     pub weights_sha256: ContentHash,
     /// SHA-256 of the transformer's `config.json`.
     pub config_sha256: ContentHash,
-    /// SHA-256 of `scheduler/scheduler_config.json`.
+    /// SHA-256 of `scheduler/scheduler_config.json`; of nothing if the folder has none.
     pub scheduler_sha256: ContentHash,
 }
 
@@ -129,20 +136,13 @@ impl ModelFolder {
             let path = path.to_path_buf();
             return Err(FolderError::NotAFolder { path });
         }
-        let Layout {
-            index,
-            transformer_folder,
-            transformer,
-        } = Layout::read(path)?;
-        let sampler_path = path.join(SCHEDULER_CONFIG);
-        let text = read_text(
-            &sampler_path,
-            "the scheduler's betas and prediction type are needed",
-        )?;
-        let sampler = SamplerConfig::from_json(&text).map_err(|source| FolderError::Sampler {
-            path: sampler_path,
-            source,
-        })?;
+        let layout = Layout::read(path)?;
+        let sampler = sampler_config(path, layout.transformer.family())?;
+        let vae_path = path.join(VAE_CONFIG);
+        let vae = match vae_path.exists() {
+            true => Some(VaeConfig::read(&vae_path)?),
+            false => None,
+        };
         let name = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
         let model_id = name
             .file_name()
@@ -151,14 +151,25 @@ impl ModelFolder {
             .into_owned();
         Ok(Self {
             model_id,
-            class_names: ClassNames::from_id2label(&index.id2label),
-            transformer,
+            class_names: ClassNames::from_id2label(&layout.index.id2label),
             sampler,
-            has_vae: index.vae.1.is_some(),
-            weight_files: weights::find_files(&transformer_folder)?,
-            transformer_folder,
+            has_vae: layout.index.vae.1.is_some() || vae.is_some(),
+            vae,
+            weight_files: layout.weight_files()?,
+            transformer: layout.transformer,
+            transformer_folder: layout.transformer_folder,
             path: path.to_path_buf(),
         })
+    }
+
+    /// Image pixels per latent value along each side; 1 without a VAE.
+    pub fn vae_factor(&self) -> usize {
+        match &self.vae {
+            Some(vae) => vae.factor(),
+            // The VAE of every family that has one.
+            None if self.has_vae => 8,
+            None => 1,
+        }
     }
 
     /// Hashes the weights and the configuration. Reads every byte of the weights.
@@ -169,13 +180,31 @@ impl ModelFolder {
         Ok(ModelIdentity {
             weights_sha256: sha256_of_files(&self.weight_files)?,
             config_sha256: sha256_of_files(&[self.transformer_folder.join("config.json")])?,
-            scheduler_sha256: sha256_of_files(&[self.path.join(SCHEDULER_CONFIG)])?,
+            scheduler_sha256: sha256_of_files(&scheduler_files(&self.path))?,
         })
     }
 }
 
+/// The scheduler's configuration; Open-Sora's folder on the hub has none, nor has a copy of
+/// it to have one.
+fn sampler_config(path: &Path, family: Family) -> Result<SamplerConfig, FolderError> {
+    if family == Family::OpenSora && scheduler_files(path).is_empty() {
+        return Ok(SamplerConfig::open_sora());
+    }
+    let path = path.join(SCHEDULER_CONFIG);
+    let hint = "the scheduler's betas and prediction type are needed";
+    let text = read_text(&path, hint)?;
+    SamplerConfig::from_json(&text).map_err(|source| FolderError::Sampler { path, source })
+}
+
+/// The scheduler's configuration, if the folder has one.
+fn scheduler_files(path: &Path) -> Vec<PathBuf> {
+    let file = path.join(SCHEDULER_CONFIG);
+    file.exists().then_some(file).into_iter().collect()
+}
+
 /// Reads a small text file.
-fn read_text(path: &Path, hint: &'static str) -> Result<String, FolderError> {
+pub(crate) fn read_text(path: &Path, hint: &'static str) -> Result<String, FolderError> {
     fs::read_to_string(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => FolderError::Missing {
             path: path.to_path_buf(),
@@ -188,7 +217,10 @@ fn read_text(path: &Path, hint: &'static str) -> Result<String, FolderError> {
     })
 }
 
-fn parse_json<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, FolderError> {
+pub(crate) fn parse_json<T: serde::de::DeserializeOwned>(
+    path: &Path,
+    text: &str,
+) -> Result<T, FolderError> {
     serde_json::from_str(text).map_err(|error| FolderError::BadJson {
         path: path.to_path_buf(),
         reason: error.to_string(),

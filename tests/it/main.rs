@@ -14,6 +14,9 @@ mod dit;
 // PixArt-Sigma against diffusers: forward passes, a whole run; its plans against the oracle.
 mod pixart;
 
+// Open-Sora against the authors' network; a whole run and its plans against the oracle.
+mod open_sora;
+
 // The method's invariants on real runs.
 mod invariants;
 
@@ -37,6 +40,9 @@ mod samplers;
 
 // Shaders of the page: valid, and within every device's limits.
 mod shaders;
+
+// Prompts: tokenizer, T5, captions, embeddings, against transformers and diffusers.
+mod text;
 
 // Pictures: from latents, as PNG files, as a grid.
 mod picture;
@@ -67,3 +73,6 @@ mod jobs;
 
 // The worker as a process: killed, stopped, cut off, asked by our own client.
 mod worker_process;
+
+// The image autoencoder against diffusers' outputs; its convolution kernels.
+mod vae;

@@ -13,6 +13,7 @@ use dfa_tests::fixtures::fixture;
 use serde_json::Value;
 
 mod configs;
+mod mapped;
 mod weights;
 
 const CONFIG: &str = "transformer/config.json";

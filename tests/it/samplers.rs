@@ -69,7 +69,7 @@ fn every_trajectory_is_diffusers() {
             let output = golden["model_outputs"].get(step).unwrap();
             let clean = sampler.predict_clean(Step(step), &latent, &output).unwrap();
             latent = sampler
-                .next(&mut state, Step(step), &latent, &output)
+                .next(&mut state, Step(step), &latent, &output, None)
                 .unwrap();
             let rounding = clean_rounding(&config, sampler.timesteps()[step]);
             let what = format!("{name}, step {step}");
@@ -86,8 +86,109 @@ fn every_trajectory_is_diffusers() {
         .for_each(check);
 }
 
+/// Latents of the cases are (B, C, F, h, w). Each step begins with the golden latent: with
+/// fixed model outputs, 1/α makes a rounding of the first steps a hundred times larger.
 #[test]
-fn timesteps_are_diffusers_for_many_lengths() {
+fn every_ancestral_trajectory_is_its_authors() {
+    let golden = tensors("samplers/ancestral.safetensors");
+    let check = |case: &serde_json::Value| {
+        let name = case["name"].as_str().expect("a name");
+        let config = config(name);
+        assert_eq!(config.kind(), SamplerKind::Iddpm, "{name}");
+        let sampler = Sampler::new(&config, n_steps_in(case)).unwrap();
+        assert_eq!(sampler.timesteps(), timesteps_in(case), "{name}");
+        let of_case = |what: &str| &golden[&format!("{name}.{what}")];
+        let mut state = sampler.start();
+        let mut latent = golden["start"].clone();
+        for step in 0..sampler.n_steps() {
+            let output = of_case("outputs").get(step).unwrap();
+            let noise = golden["noises"].get(step).unwrap();
+            let clean = sampler.predict_clean(Step(step), &latent, &output).unwrap();
+            let next = sampler
+                .next(&mut state, Step(step), &latent, &output, Some(&noise))
+                .unwrap();
+            let rounding = clean_rounding(&config, sampler.timesteps()[step]);
+            let what = format!("{name}, step {step}");
+            let expected = of_case("latents").get(step).unwrap();
+            assert_close_for_its_size(&what, &expected, &next, 0.0);
+            latent = expected;
+            let what = format!("{what}, clean prediction");
+            let expected = of_case("clean").get(step).unwrap();
+            assert_close_for_its_size(&what, &expected, &clean, rounding);
+        }
+    };
+    let cases = json("samplers/ancestral-cases.json");
+    let cases = cases.as_array().expect("a list of cases");
+    assert!(cases.len() > 10, "{} cases", cases.len());
+    cases.iter().for_each(check);
+}
+
+/// The latents of a video are an image's to a sampler that knows nothing of places.
+#[test]
+fn a_video_is_sampled_as_an_image_of_its_values() {
+    let golden = tensors("samplers/golden.safetensors");
+    let as_video = |image: &Tensor| image.reshape((2, 3, 2, 2, 4)).unwrap();
+    let check = |case: &serde_json::Value| {
+        let name = case["name"].as_str().expect("a name");
+        let sampler = Sampler::new(&config(name), n_steps_in(case)).unwrap();
+        let (mut image_state, mut video_state) = (sampler.start(), sampler.start());
+        let mut image = golden["start"].clone();
+        let mut video = as_video(&image);
+        for step in (0..sampler.n_steps()).map(Step) {
+            let output = golden["model_outputs"].get(step.0).unwrap();
+            image = sampler
+                .next(&mut image_state, step, &image, &output, None)
+                .unwrap();
+            video = sampler
+                .next(&mut video_state, step, &video, &as_video(&output), None)
+                .unwrap();
+        }
+        assert_eq!(video.dims(), [2, 3, 2, 2, 4]);
+        assert_eq!(values(&image), values(&video), "{name}");
+    };
+    let cases = json("samplers/cases.json");
+    cases
+        .as_array()
+        .expect("a list of cases")
+        .iter()
+        .for_each(check);
+}
+
+#[test]
+fn noise_is_for_ancestral_steps_but_the_last() {
+    let golden = tensors("samplers/ancestral.safetensors");
+    let latent = &golden["start"];
+    let output = golden["iddpm-3.outputs"].get(0).unwrap();
+    let noise = golden["noises"].get(0).unwrap();
+    let iddpm = Sampler::new(&config("iddpm-3"), 3).unwrap();
+    assert!(iddpm.needs_noise());
+    assert_eq!(iddpm.n_output_channels(4), 8);
+    let next = |sampler: &Sampler, step, output: &Tensor, noise: Option<&Tensor>| {
+        sampler.next(&mut sampler.start(), Step(step), latent, output, noise)
+    };
+    let missing = next(&iddpm, 0, &output, None).unwrap_err();
+    assert!(matches!(
+        missing,
+        SamplerError::MissingNoise { step: Step(0) }
+    ));
+    let narrow = noise.narrow(0, 0, 1).unwrap();
+    let wrong = next(&iddpm, 0, &output, Some(&narrow)).unwrap_err();
+    assert!(matches!(wrong, SamplerError::WrongNoise { .. }), "{wrong}");
+    let last = |noise| values(&next(&iddpm, 2, &output, noise).unwrap());
+    assert_eq!(last(None), last(Some(&noise)), "the last step adds none");
+    let without_variance = output.narrow(1, 0, 2).unwrap();
+    let error = next(&iddpm, 0, &without_variance, Some(&noise)).unwrap_err();
+    assert!(error.to_string().contains("learned variance"), "{error}");
+
+    let ddim = Sampler::new(&config("ddim-defaults"), 2).unwrap();
+    assert!(!ddim.needs_noise());
+    assert_eq!(ddim.n_output_channels(4), 4);
+    let unwanted = next(&ddim, 0, &without_variance, Some(&noise)).unwrap_err();
+    assert!(matches!(unwanted, SamplerError::UnwantedNoise { .. }));
+}
+
+#[test]
+fn timesteps_are_their_authors_for_many_lengths() {
     let check = |case: &serde_json::Value| {
         let (class, spacing) = (&case["_class_name"], &case["timestep_spacing"]);
         let text = format!(r#"{{"_class_name": {class}, "timestep_spacing": {spacing}}}"#);
@@ -132,7 +233,7 @@ fn a_restored_state_goes_on_bit_for_bit() {
                 }
                 let output = golden["model_outputs"].get(step).unwrap();
                 latent = sampler
-                    .next(&mut state, Step(step), &latent, &output)
+                    .next(&mut state, Step(step), &latent, &output, None)
                     .unwrap();
             }
             values(&latent)
@@ -147,7 +248,13 @@ fn a_step_without_its_history_is_an_error() {
     let output = golden["model_outputs"].get(0).unwrap();
     let next = |name: &str, step: usize| {
         let sampler = Sampler::new(&config(name), 10).unwrap();
-        sampler.next(&mut sampler.start(), Step(step), &golden["start"], &output)
+        sampler.next(
+            &mut sampler.start(),
+            Step(step),
+            &golden["start"],
+            &output,
+            None,
+        )
     };
     assert!(next("dpm-eps-10", 0).is_ok());
     assert!(next("ddim-defaults", 3).is_ok(), "DDIM remembers nothing");
@@ -169,12 +276,21 @@ fn latents_of_another_type_or_shape_are_an_error() {
     let latent = Tensor::zeros((1, 3, 4, 4), DType::F32, &Device::Cpu).unwrap();
     let half = latent.to_dtype(DType::F16).unwrap();
     let wide = Tensor::zeros((1, 6, 4, 4), DType::F32, &Device::Cpu).unwrap();
-    let next = |output| sampler.next(&mut sampler.start(), Step(0), &latent, output);
+    let next = |output| sampler.next(&mut sampler.start(), Step(0), &latent, output, None);
     assert!(matches!(
         next(&half),
         Err(SamplerError::WrongType { found: DType::F16 })
     ));
-    assert!(matches!(next(&wide), Err(SamplerError::Tensor(_))));
+    assert!(matches!(
+        next(&wide),
+        Err(SamplerError::WrongChannels {
+            latent: 3,
+            expected: 3,
+            found: 6
+        })
+    ));
+    let tall = Tensor::zeros((1, 3, 8, 4), DType::F32, &Device::Cpu).unwrap();
+    assert!(matches!(next(&tall), Err(SamplerError::Tensor(_))));
 }
 
 #[test]
@@ -207,6 +323,7 @@ fn missing_keys_mean_the_defaults_of_the_class() {
     let bare = SamplerConfig::from_json(r#"{"_class_name": "DDIMScheduler"}"#).unwrap();
     assert_eq!(bare, config("ddim-defaults"));
     assert_eq!(bare.clean_range, CleanRange::Clipped { limit: 1.0 });
+    assert_eq!(config("iddpm-open-sora"), SamplerConfig::open_sora());
 }
 
 #[test]
@@ -263,6 +380,11 @@ fn what_we_do_not_have_is_refused_by_name() {
         check("DPMSolverMultistepScheduler", key, value);
     }
     check("DDIMScheduler", "rescale_betas_zero_snr", "true");
+    check("DDIMScheduler", "timestep_spacing", r#""respaced""#);
+    check("DDPMScheduler", "variance_type", r#""fixed_small""#);
+    check("IDDPM", "variance_type", r#""fixed_large""#);
+    check("IDDPM", "timestep_spacing", r#""trailing""#);
+    check("IDDPM", "steps_offset", "1");
     check("DDIMScheduler", "clip_sample_range", "-1.0");
 
     let unknown = SamplerConfig::from_json(r#"{"_class_name": "UniPCMultistepScheduler"}"#);
@@ -303,4 +425,10 @@ fn another_sampler_keeps_the_training() {
     let dpm = ddim.with_kind(SamplerKind::DpmSolver);
     assert_eq!(dpm.kind(), SamplerKind::DpmSolver);
     assert_eq!(dpm.spacing, TimestepSpacing::Linspace);
+    let iddpm = config("ddim-as-dit-xl-2").with_kind(SamplerKind::Iddpm);
+    assert_eq!(
+        iddpm,
+        SamplerConfig::open_sora(),
+        "both were trained with linear betas"
+    );
 }

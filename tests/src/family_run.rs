@@ -9,6 +9,7 @@ use dfa_native_worker::attention::{LayerCache, LayerCall, SelfAttention};
 use dfa_native_worker::diffusion::denoiser::Denoiser;
 use dfa_native_worker::diffusion::guidance::Guidance;
 use dfa_native_worker::diffusion::sampler::Sampler;
+use dfa_native_worker::diffusion::step_noise::{GivenNoise, StepNoise};
 use dfa_native_worker::model::{Condition, LatentSize, StepInput, Transformer, VideoFacts};
 use dfa_native_worker::model_folder::ModelFolder;
 use dfa_native_worker::run_setup::load_transformer;
@@ -18,6 +19,7 @@ pub struct FamilyRun {
     pub model: Arc<dyn Transformer>,
     pub sampler: Sampler,
     pub guidance: Guidance,
+    pub step_noise: StepNoise,
     pub setting: Setting,
 }
 
@@ -28,6 +30,20 @@ pub struct Setting {
     pub condition: Condition,
     pub size: LatentSize,
     pub video: Option<VideoFacts>,
+    /// (steps, B, C, …), for a sampler that draws noise.
+    pub step_noise: Option<Tensor>,
+}
+
+impl Setting {
+    fn step_noise(&self) -> StepNoise {
+        let Some(noise) = &self.step_noise else {
+            return StepNoise::Seeded { seed: 0 };
+        };
+        match GivenNoise::new(noise, self.n_steps, &noise.dims()[1..]) {
+            Ok(given) => StepNoise::Given(given),
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 impl FamilyRun {
@@ -44,6 +60,7 @@ impl FamilyRun {
             model,
             sampler: sampler.unwrap_or_else(|error| panic!("{error}")),
             guidance: guidance.unwrap_or_else(|error| panic!("{error}")),
+            step_noise: setting.step_noise(),
             setting,
         }
     }
@@ -54,6 +71,8 @@ impl FamilyRun {
             model: self.model.as_ref(),
             sampler: &self.sampler,
             guidance: self.guidance,
+            images: 0..self.setting.condition.n_images(),
+            step_noise: &self.step_noise,
             condition: self.setting.condition.clone(),
             size: self.setting.size,
             video: self.setting.video,

@@ -187,7 +187,7 @@ pub struct FingerprintFields {
     pub n_tokens: usize,
     /// One timestep per step.
     pub timesteps: Vec<f64>,
-    /// `ddim` or `dpm-solver++`.
+    /// `ddim`, `dpm-solver++` or `iddpm`.
     pub sampler: String,
     /// Weight of classifier-free guidance.
     pub guidance_scale: f64,

@@ -44,7 +44,7 @@ pub(super) fn levels(
 }
 
 /// Equation 12 with σ = 0: the clean prediction with as much of the same noise as the
-/// next level has. All of shape (N, C, H, W).
+/// next level has. All of the latent's shape.
 pub(super) fn next(to: NoiseLevel, clean: &Tensor, noise: &Tensor) -> candle_core::Result<Tensor> {
     (clean * to.alpha)? + (noise * to.sigma)?
 }

@@ -100,7 +100,7 @@ impl Update {
         }
     }
 
-    /// The next latent; all tensors of shape (N, C, H, W).
+    /// The next latent; all tensors are of the latent's shape.
     pub(super) fn apply(
         &self,
         step: Step,

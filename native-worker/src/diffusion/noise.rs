@@ -13,10 +13,26 @@ const LABEL_STREAM: u64 = u64::MAX;
 
 /// Standard normal values of one image.
 pub fn normal_values(seed: u64, image: u64, n: usize) -> Vec<f32> {
-    let mut rng = stream(seed, image);
+    normals(stream(seed, image), n)
+}
+
+/// Standard normal values of one image at one step. The key of the generator is the seed,
+/// the step and a word, so that no stream is one of the start noise or of another step.
+pub(super) fn normal_values_of_step(seed: u64, image: u64, step: usize, n: usize) -> Vec<f32> {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..16].copy_from_slice(&(step as u64).to_le_bytes());
+    key[16..].copy_from_slice(b"noise of a step.");
+    let mut rng = ChaCha20Rng::from_seed(key);
+    rng.set_stream(image);
+    normals(rng, n)
+}
+
+/// Box–Muller.
+fn normals(mut rng: ChaCha20Rng, n: usize) -> Vec<f32> {
     let mut values = Vec::with_capacity(n + 1);
     while values.len() < n {
-        // Box–Muller: u in (0, 1], v in [0, 1), 53 bits each.
+        // u in (0, 1], v in [0, 1), 53 bits each.
         let u = ((rng.next_u64() >> 11) + 1) as f64 * TWO_POW_MINUS_53;
         let v = (rng.next_u64() >> 11) as f64 * TWO_POW_MINUS_53;
         let radius = libm::sqrt(-2.0 * libm::log(u));

@@ -112,6 +112,9 @@ pub enum TimestepSpacing {
     Leading,
     /// Strides of equal length back from the noisy end.
     Trailing,
+    /// As linspace, but the strides are added up one after the other, as improved diffusion
+    /// does: where a point lies halfway between two timesteps, another one is visited.
+    Respaced,
 }
 
 /// What a spacing is asked to spread.
@@ -160,6 +163,18 @@ impl TimestepSpacing {
                 let stride = (end - grid.n_train as f64 / grid.n_steps as f64) - end;
                 let at = |step: usize| (end + step as f64 * stride).round_ties_even() as i64 - 1;
                 (0..grid.n_steps).map(at).collect()
+            }
+            Self::Respaced => {
+                let n_intervals = (grid.n_steps - 1).max(1);
+                let stride = (grid.n_train as f64 - 1.0) / n_intervals as f64;
+                let mut place = 0.0_f64;
+                let mut timesteps = Vec::with_capacity(grid.n_steps);
+                for _ in 0..grid.n_steps {
+                    timesteps.push(place.round_ties_even() as i64);
+                    place += stride;
+                }
+                timesteps.reverse();
+                timesteps
             }
         }
     }

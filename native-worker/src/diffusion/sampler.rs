@@ -2,15 +2,17 @@
 //!
 //! A sampler is fixed once made and can be shared: what a run remembers is a
 //! [`SamplerState`] that the run owns. Coefficients are f64, latents are f32 tensors of
-//! shape (N, C, H, W). The model output is the guided one, without the channels of a
-//! learned variance.
+//! shape (B, C, h, w), or (B, C, F, h, w) of a video. The model output is the guided one;
+//! the channels of a learned variance belong to it for the one sampler that uses them, see
+//! [`Sampler::n_output_channels`].
 
 use candle_core::{DType, Tensor};
 use dfa_core::Step;
 
+use super::iddpm::Randomness;
 use super::noise_schedule::{NoiseLevel, NoiseSchedule};
 use super::sampler_config::{CleanRange, Prediction, SamplerConfig, SamplerRule};
-use super::{ddim, dpm_solver};
+use super::{ddim, dpm_solver, iddpm};
 
 /// Why a sampler cannot be made or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +62,42 @@ pub enum SamplerError {
         /// Type of the offending tensor.
         found: DType,
     },
+    /// The model output has other channels than the sampler uses.
+    #[error(
+        "the sampler needs {expected} channels of model output for a latent of {latent}, found {found}; the model's output does not fit this sampler (iddpm needs a learned variance): choose another one"
+    )]
+    WrongChannels {
+        /// Channels of the latent.
+        latent: usize,
+        /// Channels that the sampler uses.
+        expected: usize,
+        /// Channels of the model output.
+        found: usize,
+    },
+    /// An ancestral step was given no noise.
+    #[error("{step} adds noise and was given none; give the noise of every step but the last")]
+    MissingNoise {
+        /// The step.
+        step: Step,
+    },
+    /// The noise of a step has another shape than the latent.
+    #[error("the noise of {step} has shape {found:?}, expected the latent's, {expected:?}")]
+    WrongNoise {
+        /// The step.
+        step: Step,
+        /// Shape of the latent.
+        expected: Vec<usize>,
+        /// Shape of the noise.
+        found: Vec<usize>,
+    },
+    /// Noise was given to a sampler that adds none.
+    #[error(
+        "noise was given for {step}, but this sampler adds none; leave it out, or choose iddpm"
+    )]
+    UnwantedNoise {
+        /// The step.
+        step: Step,
+    },
     /// A tensor operation failed, most likely on shapes that do not fit.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
@@ -86,7 +124,7 @@ pub struct Sampler {
 /// and restored: a restored run goes on bit for bit.
 #[derive(Clone, Debug, Default)]
 pub struct SamplerState {
-    /// Clean predictions (N, C, H, W) of earlier steps, the newest last: none for rules
+    /// Clean predictions (B, C, …) of earlier steps, the newest last: none for rules
     /// of first order, else at most the one of the step before.
     pub clean_history: Vec<Tensor>,
 }
@@ -108,11 +146,13 @@ impl Sampler {
         let spread = match &config.rule {
             SamplerRule::Ddim(_) => ddim::timesteps(config, n_steps),
             SamplerRule::DpmSolver(rule) => dpm_solver::timesteps(config, rule, &schedule, n_steps),
+            SamplerRule::Iddpm => iddpm::timesteps(config, n_steps),
         };
         let timesteps = checked_timesteps(&spread, schedule.n_timesteps()).ok_or(misfit)?;
         let levels = match &config.rule {
             SamplerRule::Ddim(rule) => ddim::levels(rule, &schedule, &timesteps),
             SamplerRule::DpmSolver(rule) => dpm_solver::levels(rule, &schedule, &timesteps),
+            SamplerRule::Iddpm => iddpm::levels(&schedule, &timesteps),
         };
         Ok(Self {
             timesteps,
@@ -138,20 +178,42 @@ impl Sampler {
         SamplerState::default()
     }
 
-    /// The latent after `step`, from the latent before it and the model's output there.
-    /// Steps must be done in order: the state is brought up to date.
+    /// Channels of the guided model output that [`next`](Self::next) takes for a latent of
+    /// `n_channels`: twice as many if the sampler uses a learned variance.
+    pub fn n_output_channels(&self, n_channels: usize) -> usize {
+        if self.needs_noise() {
+            2 * n_channels
+        } else {
+            n_channels
+        }
+    }
+
+    /// Whether the steps of a run, all but the last, add noise.
+    pub fn needs_noise(&self) -> bool {
+        matches!(self.rule, SamplerRule::Iddpm)
+    }
+
+    /// The latent after `step`, from the latent before it, the guided model output there
+    /// ([`n_output_channels`](Self::n_output_channels)) and the noise that the step adds:
+    /// standard normal values of the latent's shape, if the sampler
+    /// [needs it](Self::needs_noise). The last step adds none; what is given for it is not
+    /// used. Steps must be done in order: the state is brought up to date.
     ///
     /// # Errors
-    /// If the step does not exist, the state is not that of the step before, or the
-    /// tensors do not fit. The state is then unchanged.
+    /// If the step does not exist, the state is not that of the step before, noise is
+    /// missing or not wanted, or the tensors do not fit. The state is then unchanged.
     pub fn next(
         &self,
         state: &mut SamplerState,
         step: Step,
         latent: &Tensor,
         model_output: &Tensor,
+        noise: Option<&Tensor>,
     ) -> Result<Tensor, SamplerError> {
         let levels = self.levels_of(step)?;
+        if noise.is_some() && !self.needs_noise() {
+            return Err(SamplerError::UnwantedNoise { step });
+        }
         let clean = self.predict_clean(step, latent, model_output)?;
         match &self.rule {
             SamplerRule::Ddim(_) => {
@@ -165,6 +227,17 @@ impl Sampler {
                     state.clean_history = vec![clean];
                 }
                 Ok(next)
+            }
+            SamplerRule::Iddpm if step.0 + 1 == self.n_steps() => {
+                Ok(iddpm::next(levels, latent, &clean, None)?)
+            }
+            SamplerRule::Iddpm => {
+                let n_channels = latent.dim(1)?;
+                let randomness = Randomness {
+                    variance: &model_output.narrow(1, n_channels, n_channels)?,
+                    noise: iddpm::required(noise, step, latent)?,
+                };
+                Ok(iddpm::next(levels, latent, &clean, Some(&randomness))?)
             }
         }
     }
@@ -187,7 +260,18 @@ impl Sampler {
                 });
             }
         }
-        let clean = self.prediction.clean(from, latent, model_output)?;
+        let (n_channels, found) = (latent.dim(1)?, model_output.dim(1)?);
+        let expected = self.n_output_channels(n_channels);
+        if found != expected {
+            let latent = n_channels;
+            return Err(SamplerError::WrongChannels {
+                latent,
+                expected,
+                found,
+            });
+        }
+        let output = model_output.narrow(1, 0, n_channels)?;
+        let clean = self.prediction.clean(from, latent, &output)?;
         Ok(self.clean_range.apply(clean)?)
     }
 
@@ -207,67 +291,4 @@ fn checked_timesteps(spread: &[i64], n_timesteps: usize) -> Option<Vec<u32>> {
     let fall = spread.windows(2).all(|pair| pair[0] > pair[1]);
     let exist = |&timestep: &i64| (0..n_timesteps as i64).contains(&timestep);
     (fall && spread.iter().all(exist)).then(|| spread.iter().map(|&t| t as u32).collect())
-}
-
-impl Prediction {
-    /// x₀ from xₜ = α·x₀ + σ·ε, all of shape (N, C, H, W).
-    fn clean(
-        self,
-        level: NoiseLevel,
-        latent: &Tensor,
-        output: &Tensor,
-    ) -> candle_core::Result<Tensor> {
-        let NoiseLevel { alpha, sigma } = level;
-        match self {
-            Self::Noise => (latent - (output * sigma)?)? / alpha,
-            Self::Clean => Ok(output.clone()),
-            Self::Velocity => (latent * alpha)? - (output * sigma)?,
-        }
-    }
-
-    /// ε, from the output as it is: keeping x₀ in range does not change it.
-    fn noise(
-        self,
-        level: NoiseLevel,
-        latent: &Tensor,
-        output: &Tensor,
-    ) -> candle_core::Result<Tensor> {
-        let NoiseLevel { alpha, sigma } = level;
-        match self {
-            Self::Noise => Ok(output.clone()),
-            Self::Clean => (latent - (output * alpha)?)? / sigma,
-            Self::Velocity => (output * alpha)? + (latent * sigma)?,
-        }
-    }
-}
-
-impl CleanRange {
-    fn apply(self, clean: Tensor) -> candle_core::Result<Tensor> {
-        match self {
-            Self::Unlimited => Ok(clean),
-            Self::Clipped { limit } => clean.clamp(-limit as f32, limit as f32),
-            Self::Thresholded { quantile, max } => {
-                let images = (0..clean.dim(0)?).map(|idx| {
-                    let image = clean.narrow(0, idx, 1)?; // (1, C, H, W)
-                    let magnitudes = image.abs()?.flatten_all()?.to_vec1::<f32>()?;
-                    let threshold = quantile_of(magnitudes, quantile).max(1.0).min(max);
-                    image.clamp(-threshold as f32, threshold as f32)? / threshold
-                });
-                Tensor::cat(&images.collect::<candle_core::Result<Vec<_>>>()?, 0)
-            }
-        }
-    }
-}
-
-/// The value below which a share of the values lies, interpolated between neighbours.
-fn quantile_of(mut values: Vec<f32>, share: f64) -> f64 {
-    let place = share * (values.len() - 1) as f64;
-    let below = place.floor();
-    let (_, &mut lower, above) = values.select_nth_unstable_by(below as usize, f32::total_cmp);
-    let upper = above
-        .iter()
-        .copied()
-        .min_by(f32::total_cmp)
-        .unwrap_or(lower);
-    f64::from(lower) + (place - below) * (f64::from(upper) - f64::from(lower))
 }

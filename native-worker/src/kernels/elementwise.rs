@@ -119,7 +119,7 @@ fn normalise_body<L: Lanes>(
 /// Sum in sixteen independent partial sums, which the compiler can vectorise and which
 /// also round less than one running sum.
 #[inline(always)]
-fn sum_of(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
+pub(crate) fn sum_of(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     let mut partial = [0f32; 16];
     let chunks = values.chunks_exact(16);
     let rest: f32 = chunks.remainder().iter().map(|&x| term(x)).sum();

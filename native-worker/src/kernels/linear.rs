@@ -1,6 +1,19 @@
 //! Matrix multiply with bias: `out = x Wᵀ + b`, row-major, by the `gemm` crate.
+//!
+//! A weight in half precision is widened panel by panel, into memory that does not grow
+//! with the layer; the results are those of widening it as a whole, bit for bit.
+
+use std::cell::RefCell;
 
 use gemm::Parallelism;
+
+use super::widen::Stored;
+
+/// Values of a widened panel, about: 4 MiB, which stay in the cache while they are used.
+const PANEL_VALUES: usize = 1 << 20;
+/// Outputs of a panel at least. Below 257 the matrix multiply might take another path
+/// than for the whole layer, and then sum in another order.
+const LEAST_PANEL: usize = 384;
 
 /// Sizes of a linear layer applied to rows.
 #[derive(Clone, Copy, Debug)]
@@ -39,35 +52,141 @@ pub fn linear(
         "weight is (outputs, inputs)"
     );
     assert_eq!(out.len(), rows * outputs, "out is (rows, outputs)");
+    start_from_bias(bias, outputs, out);
+    let product = Product {
+        rows,
+        inputs,
+        outputs,
+        adds: bias.is_some(),
+    };
+    product.run(x, weight, 0, out);
+}
+
+/// [`linear`] with a weight in its stored type; the same results, bit for bit.
+///
+/// # Panics
+/// If a slice does not have the size that `shape` says.
+pub fn linear_stored(
+    shape: LinearShape,
+    x: &[f32],
+    weight: Stored<'_>,
+    bias: Option<&[f32]>,
+    out: &mut [f32],
+) {
+    let LinearShape {
+        rows,
+        inputs,
+        outputs,
+    } = shape;
+    if let Stored::F32(weight) = weight {
+        return linear(shape, x, weight, bias, out);
+    }
+    assert_eq!(x.len(), rows * inputs, "x is (rows, inputs)");
+    assert_eq!(
+        weight.len(),
+        outputs * inputs,
+        "weight is (outputs, inputs)"
+    );
+    assert_eq!(out.len(), rows * outputs, "out is (rows, outputs)");
+    start_from_bias(bias, outputs, out);
+    let product = Product {
+        rows,
+        inputs,
+        outputs,
+        adds: bias.is_some(),
+    };
+    with_scratch(|scratch| {
+        for panel in panels(inputs, outputs) {
+            let values = weight.slice(panel.start * inputs..panel.end * inputs);
+            scratch.resize(values.len().max(scratch.len()), 0.0);
+            let widened = &mut scratch[..values.len()];
+            values.widen_into(widened);
+            product.run(x, widened, panel.start, out);
+        }
+    });
+}
+
+/// Ranges of outputs, nearly equal, each at least [`LEAST_PANEL`] long unless it is all.
+fn panels(inputs: usize, outputs: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let length = (PANEL_VALUES / inputs.max(1)).max(LEAST_PANEL);
+    let n_panels = (outputs / length).max(1);
+    (0..n_panels).map(move |idx| outputs * idx / n_panels..outputs * (idx + 1) / n_panels)
+}
+
+/// Memory for a widened panel, kept by the thread: fresh memory would cost as much as
+/// filling it.
+fn with_scratch(f: impl FnOnce(&mut Vec<f32>)) {
+    thread_local! {
+        static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    }
+    // Taken out, because a thread that waits for others may be given another product.
+    let mut scratch = SCRATCH.take();
+    f(&mut scratch);
+    SCRATCH.set(scratch);
+}
+
+fn start_from_bias(bias: Option<&[f32]>, outputs: usize, out: &mut [f32]) {
     if let Some(bias) = bias {
         for row in out.chunks_exact_mut(outputs) {
             row.copy_from_slice(bias);
         }
     }
-    // SAFETY: the three pointers cover what the asserts above checked, with row-major
-    // strides; `out` is borrowed mutably, so it overlaps neither input.
-    unsafe {
-        gemm::gemm(
-            rows,
-            outputs,
-            inputs,
-            out.as_mut_ptr(),
-            1,
-            outputs as isize,
-            bias.is_some(),
-            x.as_ptr(),
-            1,
-            inputs as isize,
-            weight.as_ptr(),
-            inputs as isize,
-            1,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            parallelism(rows * inputs * outputs),
+}
+
+/// A product whose sizes were checked.
+#[derive(Clone, Copy)]
+struct Product {
+    rows: usize,
+    inputs: usize,
+    outputs: usize,
+    /// Whether to add to what `out` holds.
+    adds: bool,
+}
+
+impl Product {
+    /// The columns of `out` from `first`, one for each row of `weight`.
+    fn run(self, x: &[f32], weight: &[f32], first: usize, out: &mut [f32]) {
+        let n_columns = weight
+            .len()
+            .checked_div(self.inputs)
+            .unwrap_or(self.outputs);
+        assert!(first + n_columns <= self.outputs, "columns are inside out");
+        assert_eq!(x.len(), self.rows * self.inputs, "x is (rows, inputs)");
+        assert_eq!(
+            out.len(),
+            self.rows * self.outputs,
+            "out is (rows, outputs)"
         );
+        if self.rows == 0 || n_columns == 0 {
+            return;
+        }
+        // SAFETY: the three pointers cover what the asserts above checked, with row-major
+        // strides: the last element of `out` that is touched is in column
+        // `first + n_columns - 1` of its last row. `out` is borrowed mutably, so it
+        // overlaps neither input.
+        unsafe {
+            gemm::gemm(
+                self.rows,
+                n_columns,
+                self.inputs,
+                out.as_mut_ptr().add(first),
+                1,
+                self.outputs as isize,
+                self.adds,
+                x.as_ptr(),
+                1,
+                self.inputs as isize,
+                weight.as_ptr(),
+                self.inputs as isize,
+                1,
+                1.0,
+                1.0,
+                false,
+                false,
+                false,
+                parallelism(self.rows * self.inputs * n_columns),
+            );
+        }
     }
 }
 
@@ -77,5 +196,85 @@ fn parallelism(macs: usize) -> Parallelism {
         Parallelism::None
     } else {
         Parallelism::Rayon(rayon::current_num_threads())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Different halves, no two rows alike; subnormal ones too.
+    fn halves(n: usize) -> Vec<u16> {
+        let mut state = 0x9E37_79B9u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) as u16
+        };
+        // Without the highest bit of the exponent both kinds are below 2, and finite.
+        (0..n).map(|_| next() & 0xbfff).collect()
+    }
+
+    #[test]
+    fn stored_weights_give_the_bits_of_widened_ones() {
+        let check = |rows: usize, inputs: usize, outputs: usize| {
+            let shape = LinearShape {
+                rows,
+                inputs,
+                outputs,
+            };
+            let bits = halves(outputs * inputs);
+            let mut x = vec![0f32; rows * inputs];
+            Stored::F16(&halves(rows * inputs + 1)[1..]).widen_into(&mut x);
+            let bias: Vec<f32> = (0..outputs).map(|idx| idx as f32 * 0.01).collect();
+            for stored in [Stored::F16(&bits), Stored::Bf16(&bits)] {
+                let mut weight = vec![0f32; bits.len()];
+                stored.widen_into(&mut weight);
+                for bias in [None, Some(bias.as_slice())] {
+                    let mut expected = vec![f32::NAN; rows * outputs];
+                    let mut found = expected.clone();
+                    linear(shape, &x, &weight, bias, &mut expected);
+                    linear_stored(shape, &x, stored, bias, &mut found);
+                    let same = expected
+                        .iter()
+                        .zip(&found)
+                        .all(|(a, b)| a.to_bits() == b.to_bits());
+                    assert!(same, "{shape:?} {}", bias.is_some());
+                }
+            }
+        };
+        for rows in [1, 2, 3, 17, 64, 65, 200] {
+            check(rows, 1, 7);
+            check(rows, 2, 900);
+            check(rows, 24, 24);
+            check(rows, 256, 1152);
+            check(rows, 1153, 1537);
+        }
+        check(2, 1152, 6912);
+        check(40, 4096, 777);
+        check(0, 8, 8);
+        check(3, 0, 5);
+    }
+
+    #[test]
+    fn panels_cover_all_outputs_and_none_is_small() {
+        for (inputs, outputs) in [
+            (1152, 6912),
+            (4096, 10240),
+            (10240, 4096),
+            (1, 5),
+            (8, 0),
+            (0, 3),
+        ] {
+            let mut end = 0;
+            for panel in panels(inputs, outputs) {
+                assert_eq!(panel.start, end, "{inputs} {outputs}");
+                assert!(
+                    panel.len() >= LEAST_PANEL.min(outputs),
+                    "{inputs} {outputs}"
+                );
+                end = panel.end;
+            }
+            assert_eq!(end, outputs, "{inputs}");
+        }
     }
 }

@@ -8,7 +8,8 @@ use candle_core::{
 use super::attention::{AttentionMask, AttentionShape, Qkv, tiled};
 use super::elementwise::{self, Modulation};
 use super::isa::Isa;
-use super::linear::{LinearShape, linear};
+use super::linear::{LinearShape, linear, linear_stored as linear_stored_rows};
+use super::widen::Stored;
 
 mod cross_attention;
 mod per_head;
@@ -143,23 +144,12 @@ impl LinearOp {
         bias: Option<&[f32]>,
     ) -> Result<(CpuStorage, Shape)> {
         let (outputs, inputs) = weight_layout.shape().dims2()?;
-        let mut dims = x_layout.dims().to_vec();
-        if dims.last() != Some(&inputs) {
-            bail!("linear: input {dims:?} does not end in the weight's {inputs} inputs");
-        }
-        let rows = dims.iter().rev().skip(1).product();
-        dims.pop();
-        dims.push(outputs);
-        let shape = LinearShape {
-            rows,
-            inputs,
-            outputs,
-        };
+        let (shape, dims) = linear_dims(x_layout, inputs, outputs)?;
         let x = values("linear", x, x_layout)?;
         let weight = values("linear", weight, weight_layout)?;
-        let mut out = vec![0f32; rows * outputs];
+        let mut out = vec![0f32; shape.rows * outputs];
         linear(shape, x, weight, bias, &mut out);
-        Ok((CpuStorage::F32(out), Shape::from(dims)))
+        Ok((CpuStorage::F32(out), dims))
     }
 }
 
@@ -197,6 +187,95 @@ impl CustomOp3 for LinearOp {
         expect_dims("linear", bias_layout, &[weight_layout.dims()[0]])?;
         self.run((x, x_layout), (weight, weight_layout), Some(bias))
     }
+}
+
+/// Linear layer whose weight, (outputs, inputs) = `dims`, is used in its stored type.
+///
+/// `x`: (…, inputs); `bias`: (outputs); result (…, outputs), bit for bit that of
+/// [`linear_layer`] with the widened weight.
+pub fn linear_stored(
+    x: &Tensor,
+    weight: Stored<'_>,
+    dims: (usize, usize),
+    bias: Option<&Tensor>,
+) -> Result<Tensor> {
+    let op = StoredLinear { weight, dims };
+    match bias {
+        Some(bias) => x.apply_op2_no_bwd(bias, &op),
+        None => x.apply_op1_no_bwd(&op),
+    }
+}
+
+struct StoredLinear<'a> {
+    weight: Stored<'a>,
+    dims: (usize, usize),
+}
+
+impl StoredLinear<'_> {
+    fn run(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        bias: Option<&[f32]>,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (outputs, inputs) = self.dims;
+        let (shape, dims) = linear_dims(x_layout, inputs, outputs)?;
+        if self.weight.len() != outputs * inputs {
+            bail!(
+                "linear: a weight of {outputs} x {inputs} has {} values",
+                self.weight.len()
+            );
+        }
+        let x = values("linear", x, x_layout)?;
+        let mut out = vec![0f32; shape.rows * outputs];
+        linear_stored_rows(shape, x, self.weight, bias, &mut out);
+        Ok((CpuStorage::F32(out), dims))
+    }
+}
+
+impl CustomOp1 for StoredLinear<'_> {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, x_layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.run(x, x_layout, None)
+    }
+}
+
+impl CustomOp2 for StoredLinear<'_> {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let bias = values("linear", bias, bias_layout)?;
+        expect_dims("linear", bias_layout, &[self.dims.0])?;
+        self.run(x, x_layout, Some(bias))
+    }
+}
+
+/// Sizes of a linear layer on a tensor (…, inputs), and the result's shape.
+fn linear_dims(x: &Layout, inputs: usize, outputs: usize) -> Result<(LinearShape, Shape)> {
+    let mut dims = x.dims().to_vec();
+    if dims.last() != Some(&inputs) {
+        bail!("linear: input {dims:?} does not end in the weight's {inputs} inputs");
+    }
+    let rows = dims.iter().rev().skip(1).product();
+    dims.pop();
+    dims.push(outputs);
+    let shape = LinearShape {
+        rows,
+        inputs,
+        outputs,
+    };
+    Ok((shape, Shape::from(dims)))
 }
 
 /// Self-attention over heads stored side by side.

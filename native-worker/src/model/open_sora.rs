@@ -17,9 +17,7 @@ use super::adaln_single::{NumberEmbedder, modulation};
 use super::linear::{Linear, LinearSpec};
 use super::mlp::{Mlp, MlpSpec};
 use super::visible_text::VisibleText;
-use super::{
-    Attend, Condition, ForwardPass, Geometry, LatentSize, StepInput, Transformer, VideoFacts,
-};
+use super::{Attend, Condition, ForwardPass, Geometry, StepInput, Transformer, VideoFacts};
 use crate::kernels::ops;
 use crate::model_folder::weights::{Weights, WeightsError};
 use crate::model_folder::{FolderError, ModelFolder, OpenSoraConfig};
@@ -120,7 +118,10 @@ impl OpenSora {
         };
         let prompts = text.prompts.iter();
         let nulls = match input.guided {
-            true => prompts.clone().map(|prompt| self.null_text_like(prompt)).collect(),
+            true => prompts
+                .clone()
+                .map(|prompt| self.null_text_like(prompt))
+                .collect(),
             false => Ok(Vec::new()),
         };
         let nulls: Vec<Tensor> = nulls?;
@@ -132,7 +133,9 @@ impl OpenSora {
     fn null_text_like(&self, prompt: &Tensor) -> Result<Tensor> {
         let (n, longest) = (prompt.dim(0)?, self.config.max_text_tokens);
         if n > longest {
-            bail!("a prompt has {n} tokens, but the model's unconditional text has {longest}; shorten the prompt");
+            bail!(
+                "a prompt has {n} tokens, but the model's unconditional text has {longest}; shorten the prompt"
+            );
         }
         self.null_text.narrow(0, 0, n)
     }
@@ -145,7 +148,9 @@ impl Transformer for OpenSora {
 
     fn begin<'a>(&'a self, input: &StepInput<'_>) -> Result<Box<dyn ForwardPass + 'a>> {
         let Some(facts) = input.video else {
-            bail!("an Open-Sora needs to know the video's size in pixels and its frames per second");
+            bail!(
+                "an Open-Sora needs to know the video's size in pixels and its frames per second"
+            );
         };
         let d = self.config.width;
         let text = self.text_of_branches(input)?;
@@ -154,7 +159,10 @@ impl Transformer for OpenSora {
         let t = self.timestep.forward(&[input.timestep as f32])?; // (1, D)
         let in_space = (&t + self.video.in_space(facts)?)?;
         let in_time = (&t + self.video.in_time(facts, n_frames)?)?;
-        let shared = self.modulation.forward(&in_space.silu()?)?.reshape((6, d))?;
+        let shared = self
+            .modulation
+            .forward(&in_space.silu()?)?
+            .reshape((6, d))?;
         let shared_in_time = self.modulation_in_time.forward(&in_time.silu()?)?;
         let shared_in_time = shared_in_time.reshape((3, d))?;
         let modulations = self.blocks.iter().map(|block| {
@@ -198,12 +206,7 @@ struct OpenSoraPass<'a> {
 
 impl OpenSoraPass<'_> {
     /// Spatial attention with its norm, gate and skip connection.
-    fn in_space(
-        &self,
-        block: Block,
-        hidden: &Tensor,
-        attend: &mut Attend<'_>,
-    ) -> Result<Tensor> {
+    fn in_space(&self, block: Block, hidden: &Tensor, attend: &mut Attend<'_>) -> Result<Tensor> {
         let [shift, scale, gate, ..] = &self.modulations[block.0].in_space;
         let normed = ops::layer_norm_modulate(hidden, shift, scale, NORM_EPS)?; // (N, F·S, D)
         let (n, n_tokens, d) = normed.dims3()?;

@@ -203,7 +203,8 @@ impl ConfigFile {
             return Some(("hidden_size", hidden_size.to_string(), expected.into()));
         }
         if !hidden_size.is_multiple_of(2 * num_heads) {
-            let expected = format!("hidden_size, {hidden_size}, must be that many heads of even size");
+            let expected =
+                format!("hidden_size, {hidden_size}, must be that many heads of even size");
             return Some(("num_heads", num_heads.to_string(), expected));
         }
         let numbers = [
@@ -212,6 +213,10 @@ impl ConfigFile {
         ];
         let wrong = |&(_, found, most): &(_, f64, f64)| !(found > 0.0 && found <= most);
         let (key, found, most) = numbers.into_iter().find(wrong)?;
-        Some((key, found.to_string(), format!("it must be more than 0, up to {most}")))
+        Some((
+            key,
+            found.to_string(),
+            format!("it must be more than 0, up to {most}"),
+        ))
     }
 }

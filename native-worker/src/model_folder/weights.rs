@@ -1,25 +1,34 @@
-//! Loads tensors from the transformer's safetensors files: f32, f16 or bf16, in one file
-//! or in shards with an index, memory-mapped, widened to f32.
+//! Tensors of a component's safetensors files: f32, f16 or bf16, in one file or in shards
+//! with an index. The files are mapped into memory; matrices are used where they lie, in
+//! their stored type, small tensors are copied and widened to f32.
 //!
 //! Problems are collected, so that a person sees every missing or misshapen tensor at
-//! once and nothing is half-loaded.
+//! once and nothing is half-loaded. Every header is checked as a whole before any tensor
+//! is used.
+//!
+//! - [`files`]: which files hold a component's weights.
+//! - [`header`]: what lies where in a file.
+//! - [`matrix`]: a weight matrix in its stored type.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use memmap2::Mmap;
-use safetensors::{Dtype, SafeTensors};
-use serde::Deserialize;
 
-use super::{FolderError, parse_json, read_text};
+use crate::kernels::widen::{bf16_to_f32, f16_to_f32};
 
-const SINGLE: &str = "diffusion_pytorch_model.safetensors";
-const INDEX: &str = "diffusion_pytorch_model.safetensors.index.json";
-const HALF: &str = "diffusion_pytorch_model.fp16.safetensors";
-const PICKLE: &str = "diffusion_pytorch_model.bin";
+mod files;
+mod header;
+mod matrix;
+
+pub use files::{WeightStem, find_files};
+pub use header::StoredType;
+use header::TensorEntry;
+pub use matrix::WeightMatrix;
 
 /// Why weights cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -40,13 +49,25 @@ pub enum WeightsError {
         /// What the parser says.
         reason: String,
     },
+    /// Two shards hold a tensor of the same name.
+    #[error(
+        "{tensor:?} is in {first} and again in {second}, expected once; remove the file that the index does not mean, or fetch the folder again"
+    )]
+    Twice {
+        /// Its name.
+        tensor: String,
+        /// Where it was found first.
+        first: PathBuf,
+        /// Where it was found again.
+        second: PathBuf,
+    },
     /// Tensors are missing or have the wrong shape or type.
     #[error(
         "the weights in {folder} do not fit its config.json:\n{}\nfetch the folder again, or correct its config.json",
         list(problems)
     )]
     DoNotFit {
-        /// The transformer's folder.
+        /// The component's folder.
         folder: PathBuf,
         /// Each of them.
         problems: Vec<TensorProblem>,
@@ -91,118 +112,100 @@ fn list(problems: &[TensorProblem]) -> String {
     text
 }
 
-#[derive(Deserialize)]
-struct ShardIndex {
-    weight_map: BTreeMap<String, String>,
-}
-
-/// The weight files of a component folder, in the order of their names.
-pub(crate) fn find_files(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
-    if folder.join(SINGLE).is_file() {
-        return Ok(vec![folder.join(SINGLE)]);
-    }
-    let index = folder.join(INDEX);
-    if index.is_file() {
-        let text = read_text(&index, "")?;
-        let index: ShardIndex = parse_json(&folder.join(INDEX), &text)?;
-        let names: BTreeSet<String> = index.weight_map.into_values().collect();
-        if names.is_empty() {
-            return Err(FolderError::Unsupported {
-                path: folder.join(INDEX),
-                key: "weight_map",
-                found: "empty".into(),
-                expected: "it names no shard; fetch the index again".into(),
-            });
-        }
-        return names.iter().map(|name| shard(folder, name)).collect();
-    }
-    if folder.join(HALF).is_file() {
-        return Ok(vec![folder.join(HALF)]);
-    }
-    let hint = if folder.join(PICKLE).is_file() {
-        "only a pickle (diffusion_pytorch_model.bin) is here, which is never executed; save it with diffusers' \
-         save_pretrained(safe_serialization=True)"
-    } else {
-        "the transformer's weights are needed (one file, or shards with an index)"
-    };
-    Err(FolderError::Missing {
-        path: folder.join(SINGLE),
-        hint,
-    })
-}
-
-/// One shard named by an index: it must lie in the folder itself.
-fn shard(folder: &Path, name: &str) -> Result<PathBuf, FolderError> {
-    let is_plain = Path::new(name).file_name().is_some_and(|file| file == name);
-    if !is_plain {
-        return Err(FolderError::Unsupported {
-            path: folder.join(INDEX),
-            key: "weight_map",
-            found: format!("{name:?}"),
-            expected: "a shard must be a file in the same folder".into(),
-        });
-    }
-    let path = folder.join(name);
-    if path.is_file() {
-        return Ok(path);
-    }
-    Err(FolderError::Missing {
-        path,
-        hint: "the index names this shard; fetch it too",
-    })
-}
-
 /// Open weight files, and the problems met so far.
 pub struct Weights {
     folder: PathBuf,
-    files: Vec<(PathBuf, Mmap)>,
-    /// Tensor name → index into `files`.
-    file_of: BTreeMap<String, usize>,
+    files: Vec<(PathBuf, Arc<Mmap>)>,
+    tensors: BTreeMap<String, FiledTensor>,
     problems: Vec<TensorProblem>,
+}
+
+/// A tensor, and which of the files it is in.
+struct FiledTensor {
+    file: usize,
+    entry: TensorEntry,
 }
 
 impl Weights {
     /// Maps the files and checks their headers.
     ///
     /// # Errors
-    /// [`WeightsError::Unreadable`] or [`WeightsError::NotSafetensors`].
+    /// [`WeightsError::Unreadable`], [`WeightsError::NotSafetensors`], or
+    /// [`WeightsError::Twice`] if two shards hold a tensor of one name.
     pub fn open(folder: &Path, paths: &[PathBuf]) -> Result<Self, WeightsError> {
         let mut weights = Self {
             folder: folder.to_path_buf(),
             files: Vec::new(),
-            file_of: BTreeMap::new(),
+            tensors: BTreeMap::new(),
             problems: Vec::new(),
         };
         for path in paths {
-            let map = map_file(path)?;
-            let idx = weights.files.len();
-            let names = parse(path, &map)?
-                .names()
-                .into_iter()
-                .map(|name| (name.to_owned(), idx))
-                .collect::<Vec<_>>();
-            weights.file_of.extend(names);
-            weights.files.push((path.clone(), map));
+            weights.add_file(path)?;
         }
         Ok(weights)
     }
 
-    /// Names of all tensors in the files.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.file_of.keys().map(String::as_str)
+    fn add_file(&mut self, path: &Path) -> Result<(), WeightsError> {
+        let map = map_file(path)?;
+        let entries = header::read(&map).map_err(|reason| WeightsError::NotSafetensors {
+            path: path.to_path_buf(),
+            reason,
+        })?;
+        let file = self.files.len();
+        self.files.push((path.to_path_buf(), Arc::new(map)));
+        for (name, entry) in entries {
+            if let Some(other) = self.tensors.get(&name) {
+                return Err(WeightsError::Twice {
+                    tensor: name,
+                    first: self.files[other.file].0.clone(),
+                    second: path.to_path_buf(),
+                });
+            }
+            self.tensors.insert(name, FiledTensor { file, entry });
+        }
+        Ok(())
     }
 
-    /// The tensor `name`, which must have `shape`, as f32.
+    /// Names of all tensors in the files.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// The shape of a tensor, if the files hold it: some names and shapes have changed
+    /// over the years, and a loader asks which ones a folder has.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors
+            .get(name)
+            .map(|tensor| tensor.entry.shape.as_slice())
+    }
+
+    /// The tensor `name`, which must have `shape`, as f32 in memory of its own. Meant for
+    /// small ones: biases, norms, tables that are added.
     ///
     /// A problem is remembered for [`finish`](Self::finish), and a stand-in is returned.
     ///
     /// # Errors
     /// Only if the file itself is broken.
     pub fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, WeightsError> {
-        match self.load(name, shape)? {
-            Some(tensor) => Ok(tensor),
-            None => self.stand_in(shape),
-        }
+        let tensor = match self.find(name, shape)? {
+            Some(matrix) => matrix.to_tensor().and_then(|tensor| tensor.reshape(shape)),
+            None => stand_in(shape),
+        };
+        tensor.map_err(|error| self.broken(&error))
+    }
+
+    /// A vector of `n` values as f32. After a problem, which is remembered, it is empty.
+    ///
+    /// # Errors
+    /// Only if the file itself is broken.
+    pub fn vector(&mut self, name: &str, n: usize) -> Result<Vec<f32>, WeightsError> {
+        let Some(matrix) = self.find(name, &[n])? else {
+            return Ok(Vec::new());
+        };
+        let values = matrix
+            .to_tensor()
+            .and_then(|tensor| tensor.flatten_all()?.to_vec1());
+        values.map_err(|error| self.broken(&error))
     }
 
     /// The same as a matrix, the dimensions after the first taken together.
@@ -210,27 +213,34 @@ impl Weights {
     /// # Errors
     /// Only if the file itself is broken.
     pub fn matrix(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, WeightsError> {
-        let rows = shape.first().copied().unwrap_or(1);
-        let columns = shape.iter().skip(1).product();
-        match self.load(name, shape)? {
-            Some(tensor) => tensor
-                .reshape((rows, columns))
-                .map_err(|error| self.broken(&error)),
-            None => self.stand_in(&[rows, columns]),
+        let matrix = self.mapped(name, shape)?;
+        matrix.to_tensor().map_err(|error| self.broken(&error))
+    }
+
+    /// The tensor `name`, which must have `shape`, as a matrix in its stored type, used
+    /// where it lies in the file; the dimensions after the first are taken together.
+    ///
+    /// A problem is remembered for [`finish`](Self::finish), and a stand-in is returned.
+    ///
+    /// # Errors
+    /// Only if the file itself is broken.
+    pub fn mapped(&mut self, name: &str, shape: &[usize]) -> Result<WeightMatrix, WeightsError> {
+        if let Some(matrix) = self.find(name, shape)? {
+            return Ok(matrix);
         }
+        let (rows, columns) = matrix_dims(shape);
+        let zero = stand_in(&[rows, columns]).map_err(|error| self.broken(&error))?;
+        Ok(WeightMatrix::owned(zero))
     }
 
     /// `None` after a problem, which is remembered.
-    fn load(&mut self, name: &str, shape: &[usize]) -> Result<Option<Tensor>, WeightsError> {
-        let found = match self.file_of.get(name) {
+    fn find(&mut self, name: &str, shape: &[usize]) -> Result<Option<WeightMatrix>, WeightsError> {
+        let found = match self.tensors.get(name) {
             None => None,
-            Some(&idx) => {
-                let (path, map) = &self.files[idx];
-                match read_tensor(path, map, name, shape)? {
-                    Ok(tensor) => return Ok(Some(tensor)),
-                    Err(found) => Some(found),
-                }
-            }
+            Some(tensor) => match fitting(&tensor.entry, shape) {
+                Ok(stored_type) => return self.place(tensor, stored_type).map(Some),
+                Err(found) => Some(found),
+            },
         };
         self.problems.push(TensorProblem {
             tensor: name.to_owned(),
@@ -238,14 +248,6 @@ impl Weights {
             found,
         });
         Ok(None)
-    }
-
-    /// One zero, seen from everywhere: an absurd configuration must not take the memory
-    /// that it asks for before it is refused.
-    fn stand_in(&self, shape: &[usize]) -> Result<Tensor, WeightsError> {
-        let zero = Tensor::zeros((), DType::F32, &Device::Cpu);
-        zero.and_then(|zero| zero.broadcast_as(shape))
-            .map_err(|error| self.broken(&error))
     }
 
     /// Fails if any tensor was missing or misshapen.
@@ -262,11 +264,74 @@ impl Weights {
         })
     }
 
-    fn broken(&self, error: &candle_core::Error) -> WeightsError {
+    fn place(
+        &self,
+        tensor: &FiledTensor,
+        stored_type: StoredType,
+    ) -> Result<WeightMatrix, WeightsError> {
+        let map = &self.files[tensor.file].1;
+        let TensorEntry { shape, bytes, .. } = &tensor.entry;
+        let dims = matrix_dims(shape);
+        if let Some(matrix) = WeightMatrix::mapped(map, bytes.clone(), stored_type, dims) {
+            return Ok(matrix);
+        }
+        // The format does not promise that data lies at a multiple of its element's size.
+        let values = copy_unaligned(&map[bytes.clone()], stored_type);
+        let copy = Tensor::from_vec(values, dims, &Device::Cpu);
+        copy.map(WeightMatrix::owned)
+            .map_err(|error| self.broken(&error))
+    }
+
+    /// A tensor operation on what the files hold failed.
+    pub(crate) fn broken(&self, error: &candle_core::Error) -> WeightsError {
         WeightsError::NotSafetensors {
             path: self.folder.clone(),
             reason: error.to_string(),
         }
+    }
+}
+
+/// The error is what was found instead.
+fn fitting(entry: &TensorEntry, shape: &[usize]) -> Result<StoredType, String> {
+    if entry.shape != shape {
+        return Err(format!("{:?}", entry.shape));
+    }
+    entry
+        .stored_type()
+        .ok_or_else(|| format!("type {} (f32, f16 and bf16 are read)", entry.dtype))
+}
+
+/// One zero, seen from everywhere: an absurd configuration must not take the memory that
+/// it asks for before it is refused.
+fn stand_in(shape: &[usize]) -> candle_core::Result<Tensor> {
+    Tensor::zeros((), DType::F32, &Device::Cpu)?.broadcast_as(shape)
+}
+
+/// Rows, and everything else as columns. An absurd shape saturates: it is only compared.
+fn matrix_dims(shape: &[usize]) -> (usize, usize) {
+    let rows = shape.first().copied().unwrap_or(1);
+    let columns = shape.iter().skip(1);
+    (
+        rows,
+        columns.fold(1, |product: usize, &side| product.saturating_mul(side)),
+    )
+}
+
+fn copy_unaligned(bytes: &[u8], stored_type: StoredType) -> Vec<f32> {
+    let halves = || {
+        bytes
+            .chunks_exact(2)
+            .map(|two| u16::from_le_bytes([two[0], two[1]]))
+    };
+    match stored_type {
+        StoredType::F32 => {
+            let words = bytes.chunks_exact(4);
+            words
+                .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+                .collect()
+        }
+        StoredType::F16 => halves().map(f16_to_f32).collect(),
+        StoredType::Bf16 => halves().map(bf16_to_f32).collect(),
     }
 }
 
@@ -276,49 +341,15 @@ fn map_file(path: &Path) -> Result<Mmap, WeightsError> {
         source,
     };
     let file = File::open(path).map_err(unreadable)?;
-    let size = fs::metadata(path).map_err(unreadable)?.len();
-    if size < 8 {
+    let size = file.metadata().map_err(unreadable)?.len();
+    if size == 0 {
+        // An empty file cannot be mapped on every system.
         return Err(WeightsError::NotSafetensors {
             path: path.to_path_buf(),
-            reason: format!("it has {size} bytes"),
+            reason: "it is empty".into(),
         });
     }
     // SAFETY: the map is only read. If another process truncates the file meanwhile, the
     // system ends this process; a model folder in use is not to be changed.
     unsafe { Mmap::map(&file) }.map_err(unreadable)
-}
-
-fn parse<'a>(path: &Path, map: &'a Mmap) -> Result<SafeTensors<'a>, WeightsError> {
-    SafeTensors::deserialize(map).map_err(|error| WeightsError::NotSafetensors {
-        path: path.to_path_buf(),
-        reason: error.to_string(),
-    })
-}
-
-/// The inner error is what was found instead.
-fn read_tensor(
-    path: &Path,
-    map: &Mmap,
-    name: &str,
-    shape: &[usize],
-) -> Result<Result<Tensor, String>, WeightsError> {
-    let broken = |reason: String| WeightsError::NotSafetensors {
-        path: path.to_path_buf(),
-        reason,
-    };
-    let view = parse(path, map)?
-        .tensor(name)
-        .map_err(|error| broken(error.to_string()))?;
-    if view.shape() != shape {
-        return Ok(Err(format!("{:?}", view.shape())));
-    }
-    let dtype = match view.dtype() {
-        Dtype::F32 => DType::F32,
-        Dtype::F16 => DType::F16,
-        Dtype::BF16 => DType::BF16,
-        other => return Ok(Err(format!("type {other:?} (f32, f16 and bf16 are read)"))),
-    };
-    let tensor = Tensor::from_raw_buffer(view.data(), dtype, shape, &Device::Cpu);
-    let tensor = tensor.and_then(|tensor| tensor.to_dtype(DType::F32));
-    tensor.map(Ok).map_err(|error| broken(error.to_string()))
 }

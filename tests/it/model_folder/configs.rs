@@ -22,7 +22,10 @@ fn missing_files_are_named_with_what_they_are_for() {
     );
     check(CONFIG, &["the transformer's configuration is needed"]);
     check(SCHEDULER, &["betas and prediction type are needed"]);
-    check(WEIGHTS, &["the transformer's weights are needed"]);
+    check(
+        WEIGHTS,
+        &["the weights are needed (one file, or shards with an index)"],
+    );
 }
 
 #[test]
@@ -58,8 +61,8 @@ fn other_families_are_refused_by_name() {
     };
     check(
         "model_index.json",
-        "PixArtSigmaPipeline",
-        "only DiTPipeline is built so far",
+        "PixArtAlphaPipeline",
+        "only DiTPipeline and PixArtSigmaPipeline are built",
     );
     check(
         CONFIG,

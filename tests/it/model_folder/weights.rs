@@ -77,9 +77,13 @@ fn a_config_of_another_size_names_the_first_and_counts_the_rest() {
     deeper.assert_refused(&["transformer_blocks.3.attn1.to_q.weight: missing, expected [24, 24]"]);
 }
 
+fn whole() -> Vec<u8> {
+    std::fs::read(fixture("dit/tiny").join(WEIGHTS)).unwrap()
+}
+
 #[test]
 fn damaged_weight_files_are_refused() {
-    let whole = std::fs::read(fixture("dit/tiny").join(WEIGHTS)).unwrap();
+    let whole = whole();
     let check = |bytes: &[u8]| {
         let copy = FolderCopy::new();
         copy.write(WEIGHTS, bytes);
@@ -182,6 +186,16 @@ fn indices_that_lie_are_refused() {
         },
         &["missing, expected"],
     );
+    // Both shards hold all tensors.
+    refused(
+        &|copy, _| {
+            let second = file_of_shard(1);
+            for file in [file_of_shard(0), second] {
+                copy.write(&format!("transformer/{file}"), &whole());
+            }
+        },
+        &["is in ", "and again in ", &second, "expected once"],
+    );
     let of_index = |text: &'static str, expected: &[&str]| {
         refused(&|copy, _| copy.write(SHARDS, text.as_bytes()), expected);
     };
@@ -236,5 +250,5 @@ fn files_of_other_names_are_found_or_explained() {
     assert_eq!(latents_of(&copy), expected);
     copy.remove(half);
     copy.write("transformer/diffusion_pytorch_model.bin", b"\x80\x02");
-    copy.assert_refused(&["only a pickle", "never executed", "safe_serialization=True"]);
+    copy.assert_refused(&["only a pickle", "never executed", "dfa convert"]);
 }

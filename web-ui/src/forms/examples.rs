@@ -19,7 +19,7 @@ pub(crate) fn capabilities() -> Capabilities {
         }],
         strategies: dfa_core::Strategy::ALL.map(strategy).into(),
         losses: texts(&["relative", "relative_signed"]),
-        samplers: texts(&["ddim", "dpm-solver++"]),
+        samplers: texts(&["ddim", "dpm-solver++", "iddpm"]),
         search_modes: texts(&["exact", "record-all"]),
         thresholds: vec![NamedThreshold {
             name: "D2".into(),

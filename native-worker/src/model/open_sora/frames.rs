@@ -64,7 +64,9 @@ impl FrameGrid {
         let frames = unpatchify(&frames, self.patch, self.filled())?; // (N·F, C, filled)
         let frames = frames.narrow(2, 0, height)?.narrow(3, 0, width)?;
         let c = frames.dim(1)?;
-        let frames = frames.contiguous()?.reshape((n, self.n_frames, c, height, width))?;
+        let frames = frames
+            .contiguous()?
+            .reshape((n, self.n_frames, c, height, width))?;
         let latent = frames.transpose(1, 2)?.contiguous()?; // (N, C, F, h, w)
         latent.reshape(self.size.dims(n, c))
     }

@@ -94,7 +94,9 @@ fn load_qk_norm(
     config: &OpenSoraConfig,
 ) -> Result<Option<QkNorm>, WeightsError> {
     let first = format!("{name}.q_norm.weight");
-    let is_normed = config.qk_norm.unwrap_or_else(|| weights.has(&first));
+    let is_normed = config
+        .qk_norm
+        .unwrap_or_else(|| weights.shape(&first).is_some());
     if !is_normed {
         return Ok(None);
     }

@@ -29,7 +29,8 @@ impl Rotations {
         let frequencies = frequencies.to_vec1::<f32>()?;
         let table = |function: fn(f32) -> f32| {
             let frames = (0..n_frames).map(|frame| frame as f32);
-            let angles = frames.flat_map(|frame| frequencies.iter().map(move |f| function(frame * f)));
+            let angles =
+                frames.flat_map(|frame| frequencies.iter().map(move |f| function(frame * f)));
             let shape = (n_frames, frequencies.len());
             Tensor::from_vec(angles.collect::<Vec<_>>(), shape, &candle_core::Device::Cpu)
         };
@@ -61,7 +62,10 @@ impl TemporalAttention {
         let v = self.projections.to_v.forward(&places)?;
         let attended = ops::attention(&q, &k, &v, self.n_heads, AttentionMask::Full)?.get(0)?;
         let output = self.projections.to_out.forward(&attended)?; // (N·S, F, D)
-        let output = output.reshape((n, s, f, d))?.transpose(1, 2)?.contiguous()?;
+        let output = output
+            .reshape((n, s, f, d))?
+            .transpose(1, 2)?
+            .contiguous()?;
         output.reshape((n, n_tokens, d))
     }
 

@@ -37,7 +37,9 @@ impl VideoEmbedding {
     pub(super) fn in_space(&self, video: VideoFacts) -> Result<Tensor> {
         let VideoFacts { height, width, .. } = video;
         let sides = self.sides.forward(&[height as f32, width as f32])?; // (2, D/3)
-        let ratio = self.aspect_ratio.forward(&[(height as f64 / width as f64) as f32])?;
+        let ratio = self
+            .aspect_ratio
+            .forward(&[(height as f64 / width as f64) as f32])?;
         let joined = Tensor::cat(&[&sides, &ratio], 0)?; // (3, D/3)
         let d = joined.elem_count();
         joined.reshape((1, d))
