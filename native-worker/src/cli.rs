@@ -12,6 +12,7 @@ mod calibrate;
 mod client;
 mod compare;
 mod completions;
+mod convert;
 mod doctor;
 mod failure;
 mod generate;
@@ -68,6 +69,8 @@ enum Command {
     /// Look at, compare, check and convert compression plans.
     #[command(subcommand)]
     Plan(plan::PlanCommand),
+    /// Convert a model from pickles to safetensors files.
+    Convert(convert::ConvertArgs),
     /// Say what a model folder is, or list the models below a folder.
     Models(models::ModelsArgs),
     /// Check this machine and a model folder.
@@ -109,6 +112,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Jobs(args) => jobs::run(&args, global),
         Command::Watch(args) => watch::run(&args, global),
         Command::Plan(command) => plan::run(&command, global),
+        Command::Convert(args) => convert::run(&args, global),
         Command::Completions(args) => completions::run(&args, global),
         Command::Models(args) => models::run(&args, global),
         Command::Doctor(args) => doctor::run(&args, global),

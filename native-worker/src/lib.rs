@@ -21,6 +21,8 @@
 //! 9. [`http`]: the jobs over HTTP.
 //! 10. [`observer`]: progress and cancellation; [`whole_file`]: files are whole or absent;
 //!     [`tensor_file`]: a tensor that somebody brings.
+//! 11. [`convert`]: model folders from the pickles that some models come in, which
+//!     [`torch_file`] reads as data.
 //!
 //! [`cli`] is the command line `dfa` over these.
 
@@ -29,6 +31,7 @@ mod base64;
 pub mod calibrate;
 pub mod cli;
 pub mod compare;
+pub mod convert;
 pub mod decoding;
 pub mod diffusion;
 pub mod generate;
@@ -46,4 +49,5 @@ pub mod report_html;
 pub mod run_setup;
 pub mod tensor_file;
 pub mod text;
+pub mod torch_file;
 pub mod whole_file;

@@ -14,6 +14,9 @@ mod searched_plan;
 mod plan_files;
 mod plan_show;
 
+// `dfa convert`.
+mod convert;
+
 // `dfa models`, `doctor` and `completions`.
 mod machine;
 

@@ -50,6 +50,9 @@ mod picture;
 // Model folders, whole and spoiled.
 mod model_folder;
 
+// Pickles of PyTorch, and the model folders made of them.
+mod convert;
+
 // The real binary.
 mod cli;
 

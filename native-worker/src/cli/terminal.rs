@@ -52,6 +52,11 @@ impl StopButton {
         .map_err(Failure::failed)?;
         Ok(Self(flag))
     }
+
+    /// Whether Ctrl-C was pressed.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// What the bar counts.
@@ -128,6 +133,6 @@ impl Observer for Progress {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.stop.0.load(Ordering::Relaxed)
+        self.stop.is_pressed()
     }
 }
