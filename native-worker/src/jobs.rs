@@ -18,8 +18,8 @@
 //! - [`store`]: the database, the truth about every job.
 //! - [`validate`]: a request checked against limits, model and plan.
 //! - [`queue`]: whose turn it is; [`runner`]: one job from claim to commit.
-//! - [`device_thread`], [`execute`], [`job_observer`], [`signs_of_life`]: computing, and
-//!   what is heard of it.
+//! - [`device_thread`], [`execute`], [`job_observer`], `preview`, [`signs_of_life`]:
+//!   computing, and what is heard and seen of it.
 //! - [`artifacts`], [`plans`]: what jobs made; [`retention`]: what is thrown away.
 //! - [`watching`], [`bell`]: events for those who watch.
 //!
@@ -45,6 +45,7 @@ pub mod job_observer;
 pub mod model_catalog;
 mod opening;
 pub mod plans;
+mod preview;
 pub mod queue;
 pub mod retention;
 pub mod runner;

@@ -166,8 +166,9 @@ impl ModelFolder {
     pub fn vae_factor(&self) -> usize {
         match &self.vae {
             Some(vae) => vae.factor(),
-            // The VAE of every family that has one.
-            None if self.has_vae => 8,
+            // The VAE of every family that has one; videos are always decoded, perhaps by a
+            // VAE that is not in this folder.
+            None if self.has_vae || self.transformer.family().makes_videos() => 8,
             None => 1,
         }
     }

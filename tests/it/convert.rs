@@ -11,10 +11,9 @@ use dfa_native_worker::model_folder::ModelFolder;
 use dfa_native_worker::run_setup::load_transformer;
 use dfa_native_worker::torch_file::TorchFile;
 use dfa_tests::closeness::relative_l2;
+use dfa_tests::family_run::full_forward;
 use dfa_tests::fixtures::{fixture, tensors, values};
 use serde_json::Value;
-
-use dfa_tests::family_run::full_forward;
 
 /// Relative L2, f32 against f32; as for DiT itself.
 const TOLERANCE: f64 = 5e-5;

@@ -71,7 +71,7 @@ fn frames_are_decoded_one_by_one_in_order() {
         0 => Ok(()),
         _ => candle_core::bail!("stop"),
     });
-    assert_eq!(stopped.unwrap_err().to_string(), "stop");
+    assert!(stopped.unwrap_err().to_string().starts_with("stop"));
 }
 
 #[test]

@@ -9,5 +9,6 @@ pub mod dfa_command;
 pub mod engine;
 pub mod family_run;
 pub mod fixtures;
+pub mod random_model;
 pub mod worker;
 pub mod worker_process;

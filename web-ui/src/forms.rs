@@ -5,11 +5,13 @@
 //! - [`measurements`]: what a search costs, said before it is asked for.
 //! - [`reading`]: numbers, lists and sizes from what people type.
 //! - [`classes`]: the classes of a model, found by name.
+//! - [`texts`]: prompts, one a line.
 
 pub mod calibrate;
 pub mod classes;
 pub mod measurements;
 pub mod reading;
+pub mod texts;
 
 #[cfg(test)]
-mod examples;
+pub(crate) mod examples;

@@ -95,11 +95,12 @@ impl Worker {
         let mut command = repo.program(repo.target_dir.join("debug/dfa"));
         command
             .args(["serve", "--port", "0", "--json-output"])
-            .args(flags)
             // Room for the large plans of schemathesis, which takes 413 for an acceptance.
             .args(["--payload-limit", "50000000"])
             .args(["--max-queued-jobs", "1000", "--model-id"])
             .arg(Path::new("models/avatars-dit"))
+            // A model among them comes after the shipped one, which is the default.
+            .args(flags)
             .arg("--data-dir")
             .arg(&data)
             .stderr(Stdio::piped());

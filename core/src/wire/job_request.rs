@@ -7,7 +7,8 @@
 //!
 //! The fields that all three kinds have stand in each of them: `#[serde(flatten)]` of a
 //! shared struct and `deny_unknown_fields` do not go together, and a misspelt field must
-//! not be ignored.
+//! not be ignored. Those that only some models take are not written where they say nothing,
+//! so that a request is kept as it was before they existed.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -28,6 +29,8 @@ use crate::wire::fingerprint::FingerprintField;
 
 /// Images denoised at once where nothing says it.
 pub const DEFAULT_BATCH_SIZE: u32 = 8;
+/// Most characters of a prompt.
+pub const MAX_PROMPT_CHARS: u32 = 100_000;
 
 /// A job, as asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,19 +65,33 @@ pub struct CalibrateJob {
     /// Classes of the calibration inputs, indices or names; random from the seed if empty.
     #[serde(default)]
     pub labels: Vec<Label>,
-    /// Number of calibration inputs; the labels are repeated. Default: one per label, or 8.
+    /// Texts to draw, one per image, for a model that takes text. Default:
+    /// captions of our own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prompts: Vec<String>,
+    /// Text that guidance leads away from. Default: empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negative_prompt: Option<String>,
+    /// Number of calibration inputs; labels and prompts are repeated. Default: one each, or
+    /// as many as the paper takes for the model's family.
     #[serde(default)]
     pub n_images: Option<u32>,
     /// Image size in pixels, `"WIDTHxHEIGHT"`. Default: the model's.
     #[serde(default, with = "as_text::optional")]
     pub size: Option<PixelSize>,
-    /// Denoising steps. Default: 50.
+    /// Frames of a video. Default: 16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub num_frames: Option<u32>,
+    /// Frames per second of the footage that a video model imitates. Default: 24.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fps: Option<f64>,
+    /// Denoising steps. Default: the family's.
     #[serde(default)]
     pub steps: Option<u32>,
     /// Sampler. Default: the model folder's.
     #[serde(default, with = "as_text::optional")]
     pub sampler: Option<SamplerKind>,
-    /// Guidance scale; 1 or less turns guidance off. Default: 4.
+    /// Guidance scale; 1 or less turns guidance off. Default: the family's.
     #[serde(default)]
     pub guidance_scale: Option<f64>,
     /// Seed of noise and random labels.
@@ -109,19 +126,32 @@ pub struct GenerateJob {
     /// Classes to draw, indices or names; random from the seed if empty.
     #[serde(default)]
     pub labels: Vec<Label>,
-    /// Number of images; the labels are repeated. Default: one per label, or 4.
+    /// Texts to draw, one per image, for a model that takes text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prompts: Vec<String>,
+    /// Text that guidance leads away from. Default: empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negative_prompt: Option<String>,
+    /// Number of images; labels and prompts are repeated. Default: one each, or 4.
     #[serde(default)]
     pub n_images: Option<u32>,
     /// Image size in pixels, `"WIDTHxHEIGHT"`. Default: the model's.
     #[serde(default, with = "as_text::optional")]
     pub size: Option<PixelSize>,
-    /// Denoising steps. Default: the plan's, or 50.
+    /// Frames of a video. Default: 16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub num_frames: Option<u32>,
+    /// Frames per second of the footage that a video model imitates. Default: 24.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fps: Option<f64>,
+    /// Denoising steps. Default: the plan's, or the family's.
     #[serde(default)]
     pub steps: Option<u32>,
     /// Sampler. Default: the plan's, or the model folder's.
     #[serde(default, with = "as_text::optional")]
     pub sampler: Option<SamplerKind>,
-    /// Guidance scale; 1 or less turns guidance off. Default: the plan's, or 4.
+    /// Guidance scale; 1 or less turns guidance off. Default: the plan's, or the
+    /// family's.
     #[serde(default)]
     pub guidance_scale: Option<f64>,
     /// Seed of noise and random labels.
@@ -150,19 +180,33 @@ pub struct CompareJob {
     /// Classes to draw, indices or names; random from the seed if empty.
     #[serde(default)]
     pub labels: Vec<Label>,
-    /// Number of images; the labels are repeated. Default: one per label, or 8.
+    /// Texts to draw, one per image, for a model that takes text. Default:
+    /// captions of our own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prompts: Vec<String>,
+    /// Text that guidance leads away from. Default: empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negative_prompt: Option<String>,
+    /// Number of images; labels and prompts are repeated. Default: one each, or 8.
     #[serde(default)]
     pub n_images: Option<u32>,
     /// Image size in pixels, `"WIDTHxHEIGHT"`. Default: the model's.
     #[serde(default, with = "as_text::optional")]
     pub size: Option<PixelSize>,
+    /// Frames of a video. Default: 16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub num_frames: Option<u32>,
+    /// Frames per second of the footage that a video model imitates. Default: 24.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fps: Option<f64>,
     /// Denoising steps. Default: the plan's.
     #[serde(default)]
     pub steps: Option<u32>,
     /// Sampler. Default: the plan's, or the model folder's.
     #[serde(default, with = "as_text::optional")]
     pub sampler: Option<SamplerKind>,
-    /// Guidance scale; 1 or less turns guidance off. Default: the plan's, or 4.
+    /// Guidance scale; 1 or less turns guidance off. Default: the plan's, or the
+    /// family's.
     #[serde(default)]
     pub guidance_scale: Option<f64>,
     /// Seed of noise and random labels.
@@ -198,6 +242,25 @@ impl JobRequest {
             Self::Generate(job) => &job.model,
             Self::Compare(job) => &job.model,
         }
+    }
+
+    /// The texts that it draws.
+    pub fn prompts(&self) -> &[String] {
+        match self {
+            Self::Calibrate(job) => &job.prompts,
+            Self::Generate(job) => &job.prompts,
+            Self::Compare(job) => &job.prompts,
+        }
+    }
+
+    /// The text that guidance leads away from.
+    pub fn negative_prompt(&self) -> Option<&str> {
+        let negative = match self {
+            Self::Calibrate(job) => &job.negative_prompt,
+            Self::Generate(job) => &job.negative_prompt,
+            Self::Compare(job) => &job.negative_prompt,
+        };
+        negative.as_deref()
     }
 
     /// The id of the plan it uses.

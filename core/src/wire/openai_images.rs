@@ -11,7 +11,7 @@ use serde_json::Value;
 /// `POST /v1/images/generations`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct ImagesRequest {
-    /// A class of the model, by name or index.
+    /// What to draw: a class of the model, by name or index, or a text if it takes text.
     pub prompt: String,
     /// Id of a served model. Default: the first.
     #[serde(default)]
@@ -31,9 +31,16 @@ pub struct ImagesRequest {
     /// Who asks; read and not kept.
     #[serde(default)]
     pub user: Option<String>,
-    /// Means nothing to class-conditional models; named in `warnings` if not empty.
+    /// What guidance leads away from. Means nothing to class-conditional models; named in
+    /// `warnings` there if not empty.
     #[serde(default)]
     pub negative_prompt: Option<String>,
+    /// Frames of a video.
+    #[serde(default)]
+    pub num_frames: Option<u32>,
+    /// Frames per second of a video.
+    #[serde(default)]
+    pub fps: Option<f64>,
     /// Denoising steps.
     #[serde(default)]
     pub num_inference_steps: Option<u32>,

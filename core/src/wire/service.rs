@@ -29,6 +29,14 @@ pub struct ModelView {
     pub created: u64,
     /// Always `local`: the folder is the operator's.
     pub owned_by: String,
+    /// Its family, as people call it: `DiT`, `PixArt-Sigma`, `Open-Sora`.
+    pub family: String,
+    /// What says what it draws.
+    pub takes: ModelTakes,
+    /// What it makes.
+    pub makes: ModelMakes,
+    /// What a run of it takes where a request says nothing.
+    pub defaults: ModelDefaults,
     /// SHA-256 of its weight files.
     pub weights_sha256: ContentHash,
     /// Transformer blocks.
@@ -37,19 +45,59 @@ pub struct ModelView {
     pub n_heads: u32,
     /// Model width d.
     pub width: u32,
-    /// Image tokens of one sample at its own size.
+    /// Image tokens of one image, or of one frame, at its own size.
     pub n_tokens: u32,
     /// Its own image size, `"WIDTHxHEIGHT"`.
     #[serde(with = "crate::wire::as_text")]
     pub size: PixelSize,
     /// Sides of images are multiples of this.
     pub size_multiple: u32,
+    /// Pixels of an image per pixel of the latent, on each side.
+    pub pixels_per_latent: u32,
+    /// Pixels of the latent per token, on each side.
+    pub patch_size: u32,
     /// Its sampler where nothing says it.
     pub sampler: String,
-    /// Classes that it can draw.
+    /// Classes that it can draw; 0 if it takes text.
     pub n_classes: u32,
     /// The classes that have names.
     pub classes: Vec<ClassView>,
+}
+
+/// What says what a model draws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelTakes {
+    /// Classes: `labels`.
+    Classes,
+    /// Text: `prompts` and `negative_prompt`.
+    Text,
+}
+
+/// What a model makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelMakes {
+    /// Images.
+    Images,
+    /// Videos: `num_frames` and `fps` mean something.
+    Videos,
+}
+
+/// What a run of a model takes where a request says nothing: the paper's settings for the
+/// model's family.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelDefaults {
+    /// Denoising steps.
+    pub steps: u32,
+    /// Weight of classifier-free guidance.
+    pub guidance_scale: f64,
+    /// Inputs of a calibration.
+    pub n_calibration_inputs: u32,
+    /// Frames of a video; none if it makes images.
+    pub num_frames: Option<u32>,
+    /// Frames per second of a video; none if it makes images.
+    pub fps: Option<f64>,
 }
 
 /// A class of a model.
@@ -132,15 +180,19 @@ pub struct LimitsView {
     pub max_batch_size: u32,
     /// Longest side of an image, in pixels.
     pub max_side: u32,
-    /// Image tokens of one image.
+    /// Image tokens of one image, or of all frames of one video.
     pub max_tokens: u32,
+    /// Frames of one video.
+    pub max_frames: u32,
+    /// Characters of one prompt.
+    pub max_prompt_chars: u32,
     /// Bytes of a request's body.
     pub max_body_bytes: u64,
     /// Levels of a request's JSON.
     pub max_json_depth: u32,
 }
 
-/// What is taken where a request says nothing.
+/// What is taken where a request says nothing; steps and guidance are the first model's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DefaultsView {
     /// The first model.

@@ -15,6 +15,10 @@ use super::{Failure, GlobalFlags, watch};
 
 /// Fields that are lists; their values are separated by commas.
 const LISTS: [&str; 3] = ["labels", "candidates", "allow_mismatch"];
+/// A list of texts, which may have commas in them: given once per text.
+const TEXTS: &str = "prompts";
+/// A text even where it looks like a number.
+const TEXT: &str = "negative_prompt";
 
 /// Give a worker a job.
 #[derive(Args)]
@@ -22,7 +26,8 @@ pub(crate) struct SubmitArgs {
     /// What to do: calibrate, generate or compare.
     #[arg(value_name = "KIND", required_unless_present = "file")]
     kind: Option<JobKind>,
-    /// Fields of the request, for example model=avatars-dit labels=micah,thumbs steps=20.
+    /// Fields of the request, for example model=avatars-dit labels=micah,thumbs steps=20;
+    /// prompts=TEXT is given once per text.
     #[arg(value_name = "FIELD=VALUE", conflicts_with = "file")]
     fields: Vec<String>,
     /// The whole request as JSON; - is standard input.
@@ -88,13 +93,22 @@ fn request_of(args: &SubmitArgs) -> Result<Value, Failure> {
         let (name, text) = field
             .split_once('=')
             .ok_or_else(|| Failure::Usage(anyhow!("{field} is not of the form FIELD=VALUE")))?;
-        request.insert(name.into(), value_of(name, text));
+        let value = value_of(name, text);
+        match (request.get_mut(name), value) {
+            (Some(Value::Array(texts)), Value::Array(more)) if name == TEXTS => texts.extend(more),
+            (_, value) => drop(request.insert(name.into(), value)),
+        }
     }
     Ok(Value::Object(request))
 }
 
 /// Numbers are numbers, everything else is text.
 fn value_of(name: &str, text: &str) -> Value {
+    match name {
+        TEXTS => return vec![text].into(),
+        TEXT => return text.into(),
+        _ => {}
+    }
     if LISTS.contains(&name) {
         let parts = text.split(',').map(str::trim);
         let parts = parts.filter(|part| !part.is_empty());
@@ -123,5 +137,7 @@ mod tests {
         check("labels", "micah, 3", json!(["micah", 3]));
         check("labels", "", json!([]));
         check("model", "null", json!("null"));
+        check("prompts", "a cat, in a hat", json!(["a cat, in a hat"]));
+        check("negative_prompt", "7", json!("7"));
     }
 }

@@ -18,7 +18,13 @@ use crate::jobs::ArtifactMeta;
 
 const FOR_EVER: &str = "private, max-age=31536000, immutable";
 /// What a person may open in the browser's own window; other files are saved.
-const SHOWN: [&str; 3] = ["image/png", "application/json", "text/csv"];
+const SHOWN: [&str; 5] = [
+    "image/png",
+    "image/apng",
+    "video/mp4",
+    "application/json",
+    "text/csv",
+];
 
 /// An artifact, or a part of it.
 #[utoipa::path(

@@ -21,7 +21,8 @@ use crate::jobs::Submitted;
 #[utoipa::path(
     post, path = "/v1/images/generations", tag = "images",
     description = "Makes images and answers when they are done; OpenAI's shape. The prompt is \
-                   a class of the model, by name or index. Fields that mean nothing here are \
+                   a class of the model, by name or index, or a text if the model takes text. \
+                   A video model answers animated PNG. Fields that mean nothing here are \
                    named in `warnings`.",
     request_body(content = ref("#/components/schemas/ImagesRequest"), content_type = "application/json"),
     responses(
@@ -113,7 +114,7 @@ fn failed(job: &JobView) -> ApiError {
 
 fn images_of(job: &JobView) -> impl Iterator<Item = &Artifact> {
     let artifacts = job.result.iter().flat_map(|result| &result.artifacts);
-    artifacts.filter(|artifact| artifact.role == ArtifactRole::Image)
+    artifacts.filter(|artifact| matches!(artifact.role, ArtifactRole::Image | ArtifactRole::Video))
 }
 
 /// A URL under the name by which the client reached this worker. `Host` has been checked.

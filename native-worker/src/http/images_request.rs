@@ -7,6 +7,7 @@ use dfa_core::wire::openai_images::ImagesRequest;
 use super::error::{ApiError, ApiResult};
 use super::models::unknown_model;
 use crate::jobs::{ModelCatalog, ServedModel};
+use crate::model_folder::Family;
 
 /// How images are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,12 +40,25 @@ pub(super) fn job_from(models: &ModelCatalog, request: &ImagesRequest) -> ApiRes
     if !matches!(request.output_format.as_deref(), None | Some("png")) {
         return Err(ApiError::invalid("output_format", "images are PNG here"));
     }
-    let warnings = warnings_of(request);
+    let family = model.folder.transformer.family();
+    let warnings = warnings_of(request, family);
+    let (labels, prompts) = match family.takes_text() {
+        true => (Vec::new(), vec![request.prompt.clone()]),
+        false => (
+            vec![Label::Index(class_of(model, &request.prompt)?)],
+            Vec::new(),
+        ),
+    };
+    let negative_prompt = request.negative_prompt.clone();
     let job = GenerateJob {
         model: model.id().to_owned(),
-        labels: vec![Label::Index(class_of(model, &request.prompt)?)],
+        labels,
+        prompts,
+        negative_prompt: negative_prompt.filter(|_| family.takes_text()),
         n_images: Some(request.n.unwrap_or(1)),
         size: size_of(request.size.as_deref())?,
+        num_frames: request.num_frames,
+        fps: request.fps,
         steps: request.num_inference_steps,
         sampler: None,
         guidance_scale: request.guidance_scale,
@@ -104,16 +118,16 @@ fn plan_of(text: Option<&str>) -> ApiResult<Option<dfa_core::wire::ContentHash>>
 }
 
 /// What was asked for and is not done; nothing is ignored without a word.
-fn warnings_of(request: &ImagesRequest) -> Vec<String> {
+fn warnings_of(request: &ImagesRequest, family: Family) -> Vec<String> {
     /// Names after this many are counted only.
     const MAX_NAMED: usize = 20;
     let mut warnings = Vec::new();
-    if request
-        .negative_prompt
-        .as_ref()
-        .is_some_and(|text| !text.is_empty())
-    {
+    let negative = request.negative_prompt.as_deref().unwrap_or_default();
+    if !family.takes_text() && !negative.is_empty() {
         warnings.push("negative_prompt has no meaning for a class-conditional model".into());
+    }
+    if family.makes_videos() {
+        warnings.push("the model makes videos: each image is an animated PNG".into());
     }
     let names = request.unknown.keys().take(MAX_NAMED);
     warnings.extend(names.map(|name| {

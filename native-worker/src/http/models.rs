@@ -8,17 +8,19 @@ use dfa_core::sampler::SamplerKind;
 use dfa_core::search::{SearchMode, Threshold};
 use dfa_core::strategy::Strategy;
 use dfa_core::wire::JobKind;
-use dfa_core::wire::job_request::PixelSize;
+use dfa_core::wire::job_request::{MAX_PROMPT_CHARS, PixelSize};
 use dfa_core::wire::service::{
-    Capabilities, ClassView, DefaultsView, DeviceView, LimitsView, ModelList, ModelView,
-    NamedThreshold, StrategyView,
+    Capabilities, ClassView, DefaultsView, DeviceView, LimitsView, ModelDefaults, ModelList,
+    ModelMakes, ModelTakes, ModelView, NamedThreshold, StrategyView,
 };
 
 use super::Service;
 use super::error::{ApiError, ApiResult, ErrorCode};
 use super::input::{MAX_JSON_DEPTH, PathId};
 use crate::jobs::ServedModel;
-use crate::model_folder::Family;
+use crate::model::LatentSize;
+use crate::model_folder::{Family, ModelFolder};
+use crate::run_setup::sizes::{VIDEO_FPS, VIDEO_FRAMES, VIDEO_SIZE};
 
 /// The models.
 #[utoipa::path(
@@ -111,6 +113,8 @@ fn limits(service: &Service) -> LimitsView {
         max_batch_size: limits.max_batch_size,
         max_side: limits.max_side,
         max_tokens: limits.max_tokens,
+        max_frames: limits.max_frames,
+        max_prompt_chars: MAX_PROMPT_CHARS,
         max_body_bytes: service.config().payload_limit_bytes as u64,
         max_json_depth: MAX_JSON_DEPTH,
     }
@@ -138,29 +142,79 @@ fn views(service: &Service) -> Vec<ModelView> {
 }
 
 fn view(service: &Service, model: &ServedModel) -> ModelView {
+    let family = model.folder.transformer.family();
     let transformer = model.folder.transformer.geometry();
-    let native = transformer.native_size;
-    // Eight pixels to a latent, as in every diffusers VAE of this family.
-    let pixels = if model.folder.has_vae { 8 } else { 1 };
+    let own = OwnSize::of(&model.folder);
     let names = model.folder.class_names.iter();
     ModelView {
         id: model.id().into(),
         object: "model".into(),
         created: service.started_at().unix_ms() / 1000,
         owned_by: "local".into(),
+        family: family.name().into(),
+        takes: match family.takes_text() {
+            true => ModelTakes::Text,
+            false => ModelTakes::Classes,
+        },
+        makes: match family.makes_videos() {
+            true => ModelMakes::Videos,
+            false => ModelMakes::Images,
+        },
+        defaults: model_defaults(family),
         weights_sha256: model.identity.weights_sha256,
         n_blocks: narrow(transformer.n_blocks),
         n_heads: narrow(transformer.n_heads),
         width: narrow(transformer.width()),
-        n_tokens: narrow(transformer.n_tokens(native)),
-        size: PixelSize {
-            width: narrow(native.width * pixels),
-            height: narrow(native.height * pixels),
+        n_tokens: narrow(transformer.n_tokens(own.latent)),
+        size: own.pixels,
+        size_multiple: match family.makes_videos() {
+            true => 1,
+            false => narrow(transformer.patch_size * own.pixels_per_latent),
         },
-        size_multiple: narrow(transformer.patch_size * pixels),
+        pixels_per_latent: narrow(own.pixels_per_latent),
+        patch_size: narrow(transformer.patch_size),
         sampler: model.folder.sampler.kind().as_str().into(),
         n_classes: model.folder.transformer.n_classes().unwrap_or(0),
         classes: names.map(class_view).collect(),
+    }
+}
+
+fn model_defaults(family: Family) -> ModelDefaults {
+    let defaults = family.defaults();
+    let is_video = family.makes_videos();
+    ModelDefaults {
+        steps: narrow(defaults.n_steps),
+        guidance_scale: defaults.guidance_scale,
+        n_calibration_inputs: narrow(defaults.n_calibration_inputs),
+        num_frames: is_video.then_some(narrow(VIDEO_FRAMES)),
+        fps: is_video.then_some(VIDEO_FPS),
+    }
+}
+
+/// The size that a model makes where a request says none.
+struct OwnSize {
+    latent: LatentSize,
+    pixels: PixelSize,
+    pixels_per_latent: usize,
+}
+
+impl OwnSize {
+    fn of(folder: &ModelFolder) -> Self {
+        let is_video = folder.transformer.family().makes_videos();
+        let factor = folder.vae_factor();
+        let native = folder.transformer.geometry().native_size;
+        let (width, height) = match is_video {
+            true => VIDEO_SIZE,
+            false => (native.width * factor, native.height * factor),
+        };
+        Self {
+            latent: LatentSize::image(height / factor, width / factor),
+            pixels: PixelSize {
+                width: narrow(width),
+                height: narrow(height),
+            },
+            pixels_per_latent: factor,
+        }
     }
 }
 

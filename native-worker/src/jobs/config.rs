@@ -57,8 +57,10 @@ pub struct Limits {
     pub max_batch_size: u32,
     /// Longest side of an image, in pixels.
     pub max_side: u32,
-    /// Most image tokens of one image.
+    /// Most image tokens of one image, or of all frames of one video.
     pub max_tokens: u32,
+    /// Most frames of one video.
+    pub max_frames: u32,
     /// How often a job is begun before its worker's deaths are blamed on it.
     pub max_attempts: u32,
 }
@@ -72,6 +74,7 @@ impl Default for Limits {
             max_batch_size: 16,
             max_side: 2048,
             max_tokens: 16_384,
+            max_frames: 64,
             max_attempts: 2,
         }
     }

@@ -8,17 +8,14 @@ use candle_core::Tensor;
 use dfa_core::Step;
 use dfa_core::search::Threshold;
 use dfa_core::wire::job::{JobPhase, JobProgress};
-use dfa_core::wire::job_event::{DecisionEvent, JobEventData, PreviewEvent, WarningEvent};
+use dfa_core::wire::job_event::{DecisionEvent, JobEventData, WarningEvent};
 use tokio::sync::mpsc;
 
 use super::config::DeviceRule;
+use super::preview::preview;
 use super::signs_of_life::SignsOfLife;
-use crate::base64::base64;
 use crate::observer::{Event, Observer};
-use crate::picture::{Picture, PictureError};
 
-/// Longest side of a preview.
-const PREVIEW_SIDE: usize = 64;
 /// Share of the work that must be done before the rest is estimated.
 const LEAST_SHARE: f64 = 0.02;
 
@@ -202,18 +199,6 @@ impl JobObserver {
             self.line.send(JobEventData::Preview(event));
         }
     }
-}
-
-/// The first image of a batch, small. Latents that are no pictures give none.
-fn preview(step: Step, clean: &Tensor, image_index: usize) -> Result<PreviewEvent, PictureError> {
-    let picture = Picture::from_latent(&clean.get(0)?)?.reduced_to(PREVIEW_SIDE)?;
-    Ok(PreviewEvent {
-        step: step.0 as u32,
-        image_index: image_index as u32,
-        width: picture.width() as u32,
-        height: picture.height() as u32,
-        png_base64: base64(&picture.to_png_bytes(&[])?),
-    })
 }
 
 impl Observer for JobObserver {

@@ -5,7 +5,7 @@
 use dfa_core::metric::LossKind;
 use dfa_core::search::{SearchSettings, check_candidates, default_candidates};
 use dfa_core::window::WindowChoice;
-use dfa_core::wire::job_request::{FieldName, JobRequest, Label, PixelSize};
+use dfa_core::wire::job_request::{FieldName, JobRequest, Label, MAX_PROMPT_CHARS, PixelSize};
 use dfa_core::wire::{CheckedPlan, FingerprintField, JobKind};
 
 use super::answers::Invalid;
@@ -74,8 +74,8 @@ macro_rules! run_fields {
             spec: RunSpec {
                 model: std::path::PathBuf::new(),
                 labels: job.labels.iter().map(ToString::to_string).collect(),
-                prompts: Vec::new(),
-                negative_prompt: None,
+                prompts: job.prompts.clone(),
+                negative_prompt: job.negative_prompt.clone(),
                 prompt_embeds: None,
                 n_images: job.n_images.map(|n| n as usize),
                 purpose: $purpose,
@@ -85,8 +85,8 @@ macro_rules! run_fields {
                     .size
                     .map(|size| (size.width as usize, size.height as usize)),
                 resolution_binning: false,
-                n_frames: None,
-                fps: None,
+                n_frames: job.num_frames.map(|n| n as usize),
+                fps: job.fps,
                 n_steps,
                 sampler: job.sampler.or(sampler),
                 guidance_scale: job.guidance_scale.or(planned),
@@ -121,14 +121,10 @@ pub fn check(
         }
     };
     check_limits(&fields, request.kind(), model, limits)?;
+    check_texts(&fields.spec)?;
     let run = CheckedRun::new(&fields.spec, &model.folder)
-        .map_err(|error| invalid_setup(&error, &fields))?;
-    let n_tokens = run.n_tokens(&model.folder);
-    if n_tokens > limits.max_tokens as usize {
-        let problem = format!("it has {n_tokens} image tokens");
-        let remedy = format!("this worker takes at most {}", limits.max_tokens);
-        return Err(invalid("size", run.size, problem, remedy));
-    }
+        .map_err(|error| invalid_setup(&error, &fields, model))?;
+    check_tokens(&run, model, limits)?;
     if let Some(plan) = plan {
         check_plan(plan, &run, model, fields.allow_mismatch)?;
     }
@@ -198,6 +194,12 @@ fn check_limits(
     if !fields.labels.is_empty() {
         within("labels", fields.labels.len(), limits.max_images)?;
     }
+    if !fields.spec.prompts.is_empty() {
+        within("prompts", fields.spec.prompts.len(), limits.max_images)?;
+    }
+    if let Some(n_frames) = fields.spec.n_frames {
+        within("num_frames", n_frames, limits.max_frames)?;
+    }
     if kind != JobKind::Calibrate {
         within(
             "batch_size",
@@ -220,7 +222,66 @@ fn check_limits(
     Ok(())
 }
 
-fn invalid_setup(error: &SetupError, fields: &RunFields<'_>) -> Invalid {
+/// Prompts are kept with their job, so their length is limited wherever they go.
+fn check_texts(spec: &RunSpec) -> Result<(), Invalid> {
+    let most = MAX_PROMPT_CHARS as usize;
+    let check = |field, which: String, text: &str| {
+        let n_chars = text.chars().count();
+        if n_chars <= most {
+            return Ok(());
+        }
+        let problem = format!("{which} has {n_chars} characters");
+        Err(invalid(
+            field,
+            text,
+            problem,
+            format!("give at most {most}"),
+        ))
+    };
+    for (index, prompt) in spec.prompts.iter().enumerate() {
+        check("prompts", format!("prompt {}", index + 1), prompt)?;
+    }
+    let negative = spec.negative_prompt.as_deref().unwrap_or_default();
+    check("negative_prompt", "it".into(), negative)
+}
+
+/// Memory and time grow with the tokens of an image, or of all frames of a video.
+fn check_tokens(run: &CheckedRun, model: &ServedModel, limits: &Limits) -> Result<(), Invalid> {
+    let n_tokens = run.n_tokens(&model.folder) * run.size.n_sequences();
+    if n_tokens <= limits.max_tokens as usize {
+        return Ok(());
+    }
+    let problem = format!("it has {n_tokens} image tokens");
+    let fewer = run.size.frames.map_or("", |_| "; ask for fewer frames");
+    let remedy = format!("this worker takes at most {}{fewer}", limits.max_tokens);
+    Err(invalid("size", run.size, problem, remedy))
+}
+
+/// The field of a request that a flag of the command line stands for.
+fn field_of(flag: &str) -> &'static str {
+    match flag {
+        "--labels" | "the number of labels" => "labels",
+        "--prompt" | "--prompt-embeds" | "the number of prompts" => "prompts",
+        "--negative-prompt" => "negative_prompt",
+        "--num-frames" => "num_frames",
+        "--fps" => "fps",
+        "--steps" => "steps",
+        "the number of images" => "n_images",
+        _ => "size",
+    }
+}
+
+/// What a model takes instead of what it was given.
+fn remedy_for(model: &ServedModel) -> &'static str {
+    let family = model.folder.transformer.family();
+    match (family.takes_text(), family.makes_videos()) {
+        (false, _) => "the model makes images of classes: give labels and leave it out",
+        (true, false) => "the model makes images of a text: give prompts and leave it out",
+        (true, true) => "the model makes videos of a text: give prompts and leave it out",
+    }
+}
+
+fn invalid_setup(error: &SetupError, fields: &RunFields<'_>, model: &ServedModel) -> Invalid {
     let spec = &fields.spec;
     let labels = || spec.labels.join(",");
     let size = || {
@@ -244,12 +305,29 @@ fn invalid_setup(error: &SetupError, fields: &RunFields<'_>) -> Invalid {
             let (problem, remedy) = own.unwrap_or((&problem, "choose another sampler"));
             invalid("steps", n_steps(), problem, remedy)
         }
-        SetupError::OutOfRange { what, .. } => match *what {
-            "--steps" => say("steps", n_steps(), "choose fewer steps"),
-            "the number of images" | "the number of labels" => {
-                say("n_images", labels(), "give at most one label per image")
+        SetupError::NoPrompt => {
+            let problem = "there is nothing to draw";
+            invalid("prompts", "", problem, "give a text per image")
+        }
+        SetupError::NotForThisFamily { what, family, .. } => {
+            let remedy = remedy_for(model);
+            let problem = format!("it is not for {family} models");
+            invalid(field_of(what), "", problem, remedy)
+        }
+        SetupError::OutOfRange {
+            what,
+            found,
+            expected,
+        } => match field_of(what) {
+            "size" => say("size", size(), "leave it out for the model's own size"),
+            "labels" | "prompts" | "n_images" => {
+                let remedy = "give at most one label or prompt per image";
+                say("n_images", found.clone(), remedy)
             }
-            _ => say("size", size(), "leave it out for the model's own size"),
+            field => {
+                let problem = format!("{found} is out of range");
+                invalid(field, found, problem, format!("choose {expected}"))
+            }
         },
         _ => say("model", String::new(), "look at the worker's log"),
     }

@@ -5,11 +5,11 @@ use crate::model::{LatentSize, VideoFacts};
 use crate::model_folder::{Family, ModelFolder};
 
 /// Size of an Open-Sora video where nobody says it, in pixels: the paper's 240p.
-const VIDEO_SIZE: (usize, usize) = (426, 240);
+pub(crate) const VIDEO_SIZE: (usize, usize) = (426, 240);
 /// Frames of a video where nobody says it.
-const VIDEO_FRAMES: usize = 16;
+pub(crate) const VIDEO_FRAMES: usize = 16;
 /// Frames per second that a video model is told where nobody says it.
-const VIDEO_FPS: f64 = 24.0;
+pub(crate) const VIDEO_FPS: f64 = 24.0;
 /// What Open-Sora is told instead for a single frame.
 const STILL_FPS: f64 = 120.0;
 

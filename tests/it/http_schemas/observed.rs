@@ -9,12 +9,14 @@ use serde_json::{Map, Value, json};
 
 const NAMED: &str = "#/components/schemas";
 /// What no sample can show; clients that test the API by its description read it.
-const NOT_COMPARED: [&str; 7] = [
+const NOT_COMPARED: [&str; 9] = [
     "description",
     "example",
     "pattern",
     "minimum",
     "maximum",
+    "exclusiveMinimum",
+    "maxLength",
     "discriminator",
     "additionalProperties",
 ];

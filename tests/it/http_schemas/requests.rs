@@ -52,7 +52,8 @@ fn hash() -> ContentHash {
 /// The fields that every kind of job has.
 fn job(kind: &str) -> Value {
     json!({
-        "kind": kind, "model": "m", "labels": [1, "fox"], "n_images": 1, "size": "64x64", "steps": 4,
+        "kind": kind, "model": "m", "labels": [1, "fox"], "prompts": ["a fox"],
+        "negative_prompt": "blur", "n_images": 1, "size": "64x64", "num_frames": 16, "fps": 24.0, "steps": 4,
         "sampler": "ddim", "guidance_scale": 4.0, "seed": 1, "residual_half": "first",
     })
 }
@@ -68,7 +69,8 @@ fn with(base: &Value, more: &Value) -> Value {
 /// A job's request in every form of the fields that every kind has.
 fn see_job<T: DeserializeOwned>(observed: &mut Observed, name: &str, full: &Value, more: &[Value]) {
     assert_fields::<T>(full);
-    let absent = json!({"n_images": null, "size": null, "steps": null, "sampler": null,
+    let absent = json!({"negative_prompt": null, "n_images": null, "size": null,
+        "num_frames": null, "fps": null, "steps": null, "sampler": null,
         "guidance_scale": null, "residual_half": null});
     let samplers = SamplerKind::ALL.map(|it| json!({"sampler": it.to_string()}));
     let halves = ResidualHalf::ALL.map(|it| json!({"residual_half": it.to_string()}));
@@ -104,7 +106,8 @@ fn see_jobs(observed: &mut Observed) {
 fn see_images(observed: &mut Observed) {
     let full = json!({
         "prompt": "fox", "model": "m", "n": 1, "size": "64x64", "response_format": "url",
-        "output_format": "png", "user": "me", "negative_prompt": "blur", "num_inference_steps": 4,
+        "output_format": "png", "user": "me", "negative_prompt": "blur", "num_frames": 16,
+        "fps": 24.0, "num_inference_steps": 4,
         "guidance_scale": 4.0, "seed": 1, "plan": hash(),
     });
     assert_every_field_is_read(&full);
@@ -131,6 +134,8 @@ fn assert_every_field_is_read(full: &Value) {
         output_format,
         user,
         negative_prompt,
+        num_frames,
+        fps,
         num_inference_steps,
         guidance_scale,
         seed,
@@ -142,7 +147,7 @@ fn assert_every_field_is_read(full: &Value) {
         "prompt": prompt, "model": model, "n": n, "size": size, "response_format": response_format,
         "output_format": output_format, "user": user, "negative_prompt": negative_prompt,
         "num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale, "seed": seed,
-        "plan": plan,
+        "num_frames": num_frames, "fps": fps, "plan": plan,
     });
     assert_eq!(&again, full);
 }

@@ -10,8 +10,8 @@ use dfa_core::wire::openai_images::{ImageData, ImagesResponse};
 use dfa_core::wire::plan_answer::{CellPlace, PlanImport, RedecideAnswer};
 use dfa_core::wire::report::REPORT_FORMAT;
 use dfa_core::wire::service::{
-    Capabilities, ClassView, DefaultsView, DeviceView, HealthView, LimitsView, ModelList,
-    ModelView, NamedThreshold, StrategyView, WorkerInfo,
+    Capabilities, ClassView, DefaultsView, DeviceView, HealthView, LimitsView, ModelDefaults,
+    ModelList, ModelView, NamedThreshold, StrategyView, WorkerInfo,
 };
 use dfa_core::wire::{ContentHash, JobId, JobView, Timestamp};
 use serde_json::{Value, json};
@@ -242,6 +242,18 @@ fn see_plans(observed: &mut Observed) {
 
 fn see_service(observed: &mut Observed) {
     let model = ModelView {
+        family: "Open-Sora".into(),
+        takes: variants()[0],
+        makes: variants()[0],
+        defaults: ModelDefaults {
+            steps: 200,
+            guidance_scale: 7.0,
+            n_calibration_inputs: 4,
+            num_frames: Some(16),
+            fps: Some(24.0),
+        },
+        pixels_per_latent: 8,
+        patch_size: 2,
         id: "m".into(),
         object: "model".into(),
         created: 1,
@@ -261,6 +273,23 @@ fn see_service(observed: &mut Observed) {
         }],
     };
     observed.see("Capabilities", &capabilities(&model));
+    let of_images = ModelView {
+        defaults: ModelDefaults {
+            num_frames: None,
+            fps: None,
+            ..model.defaults
+        },
+        ..model.clone()
+    };
+    observed.see("ModelView", &of_images);
+    for takes in variants() {
+        let model = model.clone();
+        observed.see("ModelView", &ModelView { takes, ..model });
+    }
+    for makes in variants() {
+        let model = model.clone();
+        observed.see("ModelView", &ModelView { makes, ..model });
+    }
     let list = ModelList {
         object: "list".into(),
         data: vec![model],
@@ -309,6 +338,8 @@ fn capabilities(model: &ModelView) -> Capabilities {
             max_batch_size: 1,
             max_side: 1,
             max_tokens: 1,
+            max_frames: 1,
+            max_prompt_chars: 1,
             max_body_bytes: 1,
             max_json_depth: 1,
         },

@@ -44,6 +44,21 @@ async fn requests_that_cannot_be_done_name_the_field() {
         "candidates",
     )
     .await;
+    check(
+        r#"{"kind":"generate",MODEL,"prompts":["a fox"]}"#,
+        "prompts",
+    )
+    .await;
+    check(
+        r#"{"kind":"calibrate",MODEL,"negative_prompt":"blur"}"#,
+        "negative_prompt",
+    )
+    .await;
+    check(r#"{"kind":"generate",MODEL,"num_frames":16}"#, "num_frames").await;
+    check(r#"{"kind":"generate",MODEL,"num_frames":65}"#, "num_frames").await;
+    check(r#"{"kind":"generate",MODEL,"fps":24}"#, "fps").await;
+    let many = format!(r#"{{"kind":"generate",MODEL,"prompts":{:?}}}"#, ["x"; 65]);
+    check(&many, "prompts").await;
     let hash = "0".repeat(64);
     let text = format!(r#"{{"kind":"compare",MODEL,"plan":"{hash}"}}"#);
     check(&text, "plan").await;
@@ -61,5 +76,15 @@ async fn a_refusal_says_once_what_to_do() {
     let refused = jobs.submit(request(text), None).await.unwrap_err();
     let expected = "steps: 1000 steps do not fit the 1000 timesteps of the training with this \
                     sampler; choose another number of steps, or another sampler";
+    assert_eq!(refused.to_string(), expected);
+    let text = r#"{"kind":"generate",MODEL,"prompts":["a fox"]}"#;
+    let refused = jobs.submit(request(text), None).await.unwrap_err();
+    let expected = "prompts: it is not for DiT models; the model makes images of classes: give \
+                    labels and leave it out";
+    assert_eq!(refused.to_string(), expected);
+    let long = "x".repeat(100_001);
+    let text = format!(r#"{{"kind":"generate",MODEL,"prompts":["a","{long}"]}}"#);
+    let refused = jobs.submit(request(&text), None).await.unwrap_err();
+    let expected = "prompts: prompt 2 has 100001 characters; give at most 100000";
     assert_eq!(refused.to_string(), expected);
 }

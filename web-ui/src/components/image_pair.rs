@@ -132,7 +132,7 @@ pub(crate) fn set_mode(shared: Shared, mode: Mode) {
 }
 
 /// Whether the person asked the system for less motion.
-fn prefers_less_motion() -> bool {
+pub(crate) fn prefers_less_motion() -> bool {
     let query = window().match_media("(prefers-reduced-motion: reduce)");
     query.ok().flatten().is_some_and(|query| query.matches())
 }

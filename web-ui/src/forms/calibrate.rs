@@ -7,10 +7,11 @@
 use dfa_core::Strategy;
 use dfa_core::search::SearchMode;
 use dfa_core::wire::job_request::CalibrateJob;
-use dfa_core::wire::service::{Capabilities, ModelView};
+use dfa_core::wire::service::{Capabilities, ModelMakes, ModelTakes, ModelView};
 
 use super::measurements::{Measurements, measurements};
 use super::reading::{not_negative, whole};
+use super::texts::{as_lines, prompts};
 use crate::link::Link;
 
 mod field;
@@ -38,16 +39,24 @@ impl CalibrateForm {
     /// The worker's defaults, but for the search: the page records every loss, so that δ
     /// can be moved afterwards.
     pub fn new(worker: &Capabilities) -> Self {
+        Self::for_model(&worker.defaults.model, worker)
+    }
+
+    /// The same for a model of the worker.
+    fn for_model(model: &str, worker: &Capabilities) -> Self {
         let defaults = &worker.defaults;
         let mut form = Self {
             texts: Default::default(),
         };
-        form.set(Field::Model, &defaults.model);
+        form.set(Field::Model, model);
         form.set(Field::Seed, "0");
         form.set(Field::Threshold, defaults.threshold.to_string());
         form.set(Field::Window, &defaults.window);
-        form.set(Field::Steps, defaults.steps.to_string());
-        form.set(Field::GuidanceScale, defaults.guidance_scale.to_string());
+        let own = form.model(worker).map(|model| model.defaults);
+        let steps = own.map_or(defaults.steps, |own| own.steps);
+        let guidance = own.map_or(defaults.guidance_scale, |own| own.guidance_scale);
+        form.set(Field::Steps, steps.to_string());
+        form.set(Field::GuidanceScale, guidance.to_string());
         form.set(Field::Loss, &defaults.loss);
         form.set(Field::Search, SearchMode::RecordAll.as_str());
         form.set_candidates(&Strategy::CANDIDATES);
@@ -56,7 +65,8 @@ impl CalibrateForm {
 
     /// The defaults, changed by what an address says.
     pub fn from_link(link: &Link, worker: &Capabilities) -> Self {
-        let mut form = Self::new(worker);
+        let model = link.get(Field::Model.as_str());
+        let mut form = Self::for_model(model.unwrap_or(&worker.defaults.model), worker);
         for field in Field::ALL {
             if let Some(text) = link.get(field.as_str()) {
                 form.set(field, text);
@@ -68,7 +78,8 @@ impl CalibrateForm {
     /// An address with what differs from the defaults, and without what does not.
     #[must_use]
     pub fn to_link(&self, link: Link, worker: &Capabilities) -> Link {
-        let defaults = Self::new(worker);
+        let mut defaults = Self::for_model(self.get(Field::Model), worker);
+        defaults.set(Field::Model, &worker.defaults.model);
         Field::ALL.into_iter().fold(link, |link, field| {
             let text = self.get(field);
             let is_changed = text != defaults.get(field);
@@ -78,10 +89,13 @@ impl CalibrateForm {
 
     /// The form that asks for a job that was asked for before.
     pub fn from_job(job: &CalibrateJob, worker: &Capabilities) -> Self {
-        let mut form = Self::new(worker);
+        let mut form = Self::for_model(&job.model, worker);
         let labels: Vec<String> = job.labels.iter().map(ToString::to_string).collect();
-        form.set(Field::Model, &job.model);
         form.set(Field::Labels, labels.join(","));
+        form.set(Field::Prompts, as_lines(&job.prompts));
+        form.set_given(Field::NegativePrompt, job.negative_prompt.as_ref());
+        form.set_given(Field::NumFrames, job.num_frames);
+        form.set_given(Field::Fps, job.fps);
         form.set(Field::Seed, job.seed.to_string());
         form.set(Field::Threshold, job.threshold.to_string());
         form.set(Field::Window, job.window.to_string());
@@ -123,6 +137,45 @@ impl CalibrateForm {
     pub fn model<'a>(&self, worker: &'a Capabilities) -> Option<&'a ModelView> {
         let mut models = worker.models.iter();
         models.find(|model| model.id == self.get(Field::Model))
+    }
+
+    /// Chooses a model. What stood there as the default of the model before becomes the
+    /// default of this one; what a person typed stays.
+    pub fn choose_model(&mut self, id: &str, worker: &Capabilities) {
+        let before = Self::for_model(self.get(Field::Model), worker);
+        let after = Self::for_model(id, worker);
+        for field in Field::ALL {
+            if self.get(field) == before.get(field) {
+                self.set(field, after.get(field));
+            }
+        }
+        self.set(Field::Model, id);
+    }
+
+    /// Whether the chosen model draws what a text says.
+    pub fn takes_text(&self, worker: &Capabilities) -> bool {
+        self.model(worker)
+            .is_some_and(|model| model.takes == ModelTakes::Text)
+    }
+
+    /// Whether the chosen model makes videos.
+    pub fn makes_videos(&self, worker: &Capabilities) -> bool {
+        self.model(worker)
+            .is_some_and(|model| model.makes == ModelMakes::Videos)
+    }
+
+    /// The prompts that are typed.
+    pub fn prompts(&self) -> Vec<String> {
+        prompts(self.get(Field::Prompts))
+    }
+
+    /// Frames of one input: those that are typed, or the model's; 1 for a picture.
+    pub fn n_frames(&self, worker: &Capabilities) -> u32 {
+        let own = self
+            .model(worker)
+            .and_then(|model| model.defaults.num_frames);
+        let Some(own) = own else { return 1 };
+        self.get(Field::NumFrames).trim().parse().unwrap_or(own)
     }
 
     /// Whether the run has two branches; only then can one be shared with the other.

@@ -3,8 +3,8 @@
 use dfa_core::wire::ContentHash;
 use dfa_core::wire::job_request::{JobKind, PixelSize};
 use dfa_core::wire::service::{
-    Capabilities, ClassView, DefaultsView, DeviceView, LimitsView, ModelView, NamedThreshold,
-    StrategyView,
+    Capabilities, ClassView, DefaultsView, DeviceView, LimitsView, ModelDefaults, ModelMakes,
+    ModelTakes, ModelView, NamedThreshold, StrategyView,
 };
 
 pub(crate) fn capabilities() -> Capabilities {
@@ -12,7 +12,7 @@ pub(crate) fn capabilities() -> Capabilities {
     Capabilities {
         version: "0.1.0".into(),
         kinds: JobKind::ALL.into(),
-        models: vec![model()],
+        models: vec![model(), text_model(), video_model()],
         devices: vec![DeviceView {
             id: "cpu".into(),
             name: "CPU".into(),
@@ -54,6 +54,8 @@ fn limits() -> LimitsView {
         max_batch_size: 64,
         max_side: 512,
         max_tokens: 16384,
+        max_frames: 64,
+        max_prompt_chars: 100_000,
         max_body_bytes: 2_000_000,
         max_json_depth: 32,
     }
@@ -70,6 +72,16 @@ fn model() -> ModelView {
         object: "model".into(),
         created: 0,
         owned_by: "local".into(),
+        family: "DiT".into(),
+        takes: ModelTakes::Classes,
+        makes: ModelMakes::Images,
+        defaults: ModelDefaults {
+            steps: 50,
+            guidance_scale: 4.0,
+            n_calibration_inputs: 8,
+            num_frames: None,
+            fps: None,
+        },
         weights_sha256: ContentHash::of(b""),
         n_blocks: 6,
         n_heads: 4,
@@ -80,8 +92,49 @@ fn model() -> ModelView {
             height: 64,
         },
         size_multiple: 2,
+        pixels_per_latent: 1,
+        patch_size: 2,
         sampler: "dpm-solver++".into(),
         n_classes: 16,
         classes: classes.collect(),
+    }
+}
+
+fn text_model() -> ModelView {
+    ModelView {
+        id: "pixart".into(),
+        family: "PixArt-Sigma".into(),
+        takes: ModelTakes::Text,
+        defaults: ModelDefaults {
+            guidance_scale: 4.5,
+            n_calibration_inputs: 6,
+            ..model().defaults
+        },
+        size_multiple: 16,
+        pixels_per_latent: 8,
+        n_classes: 0,
+        classes: Vec::new(),
+        ..model()
+    }
+}
+
+fn video_model() -> ModelView {
+    ModelView {
+        id: "open-sora".into(),
+        family: "Open-Sora".into(),
+        makes: ModelMakes::Videos,
+        defaults: ModelDefaults {
+            steps: 200,
+            guidance_scale: 7.0,
+            n_calibration_inputs: 4,
+            num_frames: Some(16),
+            fps: Some(24.0),
+        },
+        size: PixelSize {
+            width: 426,
+            height: 240,
+        },
+        size_multiple: 1,
+        ..text_model()
     }
 }

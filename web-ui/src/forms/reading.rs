@@ -34,6 +34,13 @@ pub fn not_negative(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "Give a number of 0 or more.".into())
 }
 
+/// Frames per second that a video model can be told.
+pub fn frames_per_second(text: &str) -> Result<f64, String> {
+    let fps: Option<f64> = text.trim().parse().ok();
+    let fps = fps.filter(|fps| *fps > 0.0 && *fps <= 1000.0);
+    fps.ok_or_else(|| "Give a number above 0, up to 1000.".into())
+}
+
 /// Anything that has a reader with a sentence of its own.
 pub fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
     text.trim()
@@ -47,31 +54,44 @@ pub fn list<T: FromStr<Err: Display>>(text: &str) -> Result<Vec<T>, String> {
     parts.filter(|part| !part.is_empty()).map(parsed).collect()
 }
 
-/// A picture's size that a model can make within the worker's limits.
-pub fn size(text: &str, model: &ModelView, limits: &LimitsView) -> Result<PixelSize, String> {
+/// A size that a model can make within the worker's limits; `n_frames` is 1 for a picture.
+pub fn size(
+    text: &str,
+    model: &ModelView,
+    limits: &LimitsView,
+    n_frames: u32,
+) -> Result<PixelSize, String> {
     let size: PixelSize = parsed(text)?;
     let (multiple, most) = (model.size_multiple.max(1), limits.max_side);
     let fits = |side: u32| (1..=most).contains(&side) && side.is_multiple_of(multiple);
     if !fits(size.width) || !fits(size.height) {
+        let multiples = match multiple {
+            1 => String::new(),
+            multiple => format!("multiples of {multiple}, "),
+        };
         return Err(format!(
-            "Both sides are multiples of {multiple}, up to {most}; for example {}.",
+            "Both sides are {multiples}up to {most}; for example {}.",
             model.size
         ));
     }
-    let n_tokens = n_tokens_at(size, model);
+    let n_tokens = n_tokens_at(size, model) * u64::from(n_frames);
     if n_tokens > u64::from(limits.max_tokens) {
+        let of = if n_frames > 1 { " over all frames" } else { "" };
         return Err(format!(
-            "This size has {n_tokens} image tokens; the worker takes at most {}.",
+            "This size has {n_tokens} image tokens{of}; the worker takes at most {}.",
             limits.max_tokens
         ));
     }
     Ok(size)
 }
 
-/// Image tokens of one picture of a size.
+/// Image tokens of one picture of a size, or of one frame.
 pub fn n_tokens_at(size: PixelSize, model: &ModelView) -> u64 {
-    let multiple = u64::from(model.size_multiple.max(1));
-    (u64::from(size.width) / multiple) * (u64::from(size.height) / multiple)
+    let side = |pixels: u32| {
+        let latent = pixels / model.pixels_per_latent.max(1);
+        u64::from(latent.div_ceil(model.patch_size.max(1)))
+    };
+    side(size.width) * side(size.height)
 }
 
 /// Upper case first, full stop last.
@@ -118,7 +138,7 @@ mod tests {
     fn sizes_fit_the_model_and_the_limits() {
         let worker = capabilities();
         let check = |text: &str, expected: &str| {
-            let answer = size(text, &worker.models[0], &worker.limits);
+            let answer = size(text, &worker.models[0], &worker.limits, 1);
             let words = answer.map_or_else(|words| words, |size| size.to_string());
             assert!(words.contains(expected), "{text}: {words}");
         };
@@ -129,6 +149,21 @@ mod tests {
         check("4098x64", "up to 512");
         check("512x512", "65536 image tokens");
         check("64", "WIDTHxHEIGHT");
+    }
+
+    #[test]
+    fn a_video_of_any_size_counts_all_its_frames() {
+        let worker = capabilities();
+        let video = &worker.models[2];
+        assert_eq!(n_tokens_at(video.size, video), 15 * 27);
+        assert!(size("427x241", video, &worker.limits, 16).is_ok());
+        let words = size("426x240", video, &worker.limits, 64).unwrap_err();
+        assert!(
+            words.contains("25920 image tokens over all frames"),
+            "{words}"
+        );
+        let words = size("4000x240", video, &worker.limits, 1).unwrap_err();
+        assert!(words.starts_with("Both sides are up to 512"), "{words}");
     }
 
     #[test]

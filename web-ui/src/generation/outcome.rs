@@ -7,6 +7,7 @@ use dfa_core::wire::ContentHash;
 use dfa_core::wire::job::{Artifact, ArtifactRole, JobResult};
 use dfa_core::wire::report::{ImageMetrics, Report};
 
+use crate::forms::texts::beginning;
 use crate::words;
 
 /// One picture of a job.
@@ -34,9 +35,21 @@ pub enum ImageFiles {
     },
 }
 
-/// A picture's file.
+/// A picture's file; of a video the strip of its frames, which can be compared as a
+/// picture can.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageFile {
+    /// What a person would call it.
+    pub name: String,
+    /// Where it can be fetched.
+    pub url: String,
+    /// The video itself, an animated picture.
+    pub video: Option<VideoFile>,
+}
+
+/// A video's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VideoFile {
     /// What a person would call it.
     pub name: String,
     /// Where it can be fetched.
@@ -48,49 +61,95 @@ impl MadeImage {
     pub fn title(&self) -> String {
         let number = self.index + 1;
         match &self.metrics {
-            Some(metrics) => format!("{number} · {}", metrics.label),
+            Some(metrics) => format!("{number} · {}", beginning(&metrics.label)),
+            None if self.is_video() => format!("Video {number}"),
             None => format!("Picture {number}"),
+        }
+    }
+
+    /// Whether it moves.
+    pub fn is_video(&self) -> bool {
+        match &self.files {
+            ImageFiles::One(file) | ImageFiles::Pair { raw: file, .. } => file.video.is_some(),
         }
     }
 }
 
-/// The pictures of a job, in their order. `url_of` says where a file can be fetched.
+/// The pictures and videos of a job, in their order. `url_of` says where a file can be
+/// fetched.
 pub fn made_images(result: &JobResult, url_of: impl Fn(ContentHash) -> String) -> Vec<MadeImage> {
-    let of = |role| {
-        let all = result.artifacts.iter();
-        all.filter(move |artifact| artifact.role == role && artifact.image_index.is_some())
-    };
-    let file = |artifact: &Artifact| ImageFile {
-        name: artifact.name.clone(),
-        url: url_of(artifact.hash),
-    };
-    let image = |index: Option<u32>, files| {
-        let index = index?;
-        let metrics = result
-            .report
-            .as_ref()
-            .and_then(|report| metrics_of(report, index));
-        Some(MadeImage {
-            index,
-            files,
-            metrics,
-        })
-    };
-    let pairs = of(ArtifactRole::RawImage).filter_map(|raw| {
-        let mut all = of(ArtifactRole::CompressedImage);
-        let compressed = all.find(|other| other.image_index == raw.image_index)?;
-        let (raw_file, compressed) = (file(raw), file(compressed));
-        let files = ImageFiles::Pair {
-            raw: raw_file,
-            compressed,
-        };
-        image(raw.image_index, files)
+    let files = Files { result, url_of };
+    let pairs = files.of(RAW_ROLES).into_iter().filter_map(|(index, raw)| {
+        let mut all = files.of(COMPRESSED_ROLES).into_iter();
+        let (_, compressed) = all.find(|(other, _)| *other == index)?;
+        Some((index, ImageFiles::Pair { raw, compressed }))
     });
-    let singles = of(ArtifactRole::Image)
-        .filter_map(|artifact| image(artifact.image_index, ImageFiles::One(file(artifact))));
-    let mut images: Vec<MadeImage> = pairs.chain(singles).collect();
+    let singles = files.of(GENERATED_ROLES).into_iter();
+    let singles = singles.map(|(index, file)| (index, ImageFiles::One(file)));
+    let report = result.report.as_ref();
+    let images = pairs.chain(singles).map(|(index, files)| MadeImage {
+        index,
+        files,
+        metrics: report.and_then(|report| metrics_of(report, index)),
+    });
+    let mut images: Vec<MadeImage> = images.collect();
     images.sort_by_key(|image| image.index);
     images
+}
+
+/// The roles of a picture, and of a video: the strip that stands for it and itself.
+struct Roles {
+    image: ArtifactRole,
+    strip: ArtifactRole,
+    video: ArtifactRole,
+}
+
+const GENERATED_ROLES: Roles = Roles {
+    image: ArtifactRole::Image,
+    strip: ArtifactRole::Strip,
+    video: ArtifactRole::Video,
+};
+const RAW_ROLES: Roles = Roles {
+    image: ArtifactRole::RawImage,
+    strip: ArtifactRole::RawStrip,
+    video: ArtifactRole::RawVideo,
+};
+const COMPRESSED_ROLES: Roles = Roles {
+    image: ArtifactRole::CompressedImage,
+    strip: ArtifactRole::CompressedStrip,
+    video: ArtifactRole::CompressedVideo,
+};
+
+struct Files<'a, F> {
+    result: &'a JobResult,
+    url_of: F,
+}
+
+impl<F: Fn(ContentHash) -> String> Files<'_, F> {
+    /// The pictures, and the strips with their videos, by index.
+    fn of(&self, roles: Roles) -> Vec<(u32, ImageFile)> {
+        let all = || self.result.artifacts.iter();
+        let stills = all().filter(|it| it.role == roles.image || it.role == roles.strip);
+        let files = stills.filter_map(|still| {
+            let index = still.image_index?;
+            let video = all()
+                .filter(|_| still.role == roles.strip)
+                .find(|it| it.role == roles.video && it.image_index == Some(index));
+            Some((index, self.file(still, video)))
+        });
+        files.collect()
+    }
+
+    fn file(&self, still: &Artifact, video: Option<&Artifact>) -> ImageFile {
+        ImageFile {
+            name: still.name.clone(),
+            url: (self.url_of)(still.hash),
+            video: video.map(|video| VideoFile {
+                name: video.name.clone(),
+                url: (self.url_of)(video.hash),
+            }),
+        }
+    }
 }
 
 fn metrics_of(report: &Report, index: u32) -> Option<ImageMetrics> {
@@ -116,7 +175,8 @@ pub fn images_beside(report: &Report, folder: &str) -> Vec<MadeImage> {
         let file = |half: &str| {
             let name = format!("{half}-{index:03}-{plain}.png");
             let url = format!("{folder}/{name}");
-            ImageFile { name, url }
+            let video = None;
+            ImageFile { name, url, video }
         };
         Some(MadeImage {
             index,
@@ -278,12 +338,45 @@ mod tests {
     }
 
     #[test]
+    fn a_video_is_its_strip_and_what_moves() {
+        use ArtifactRole::{CompressedStrip, CompressedVideo, RawStrip, RawVideo, Strip, Video};
+        let of = |roles: &[ArtifactRole]| {
+            let artifacts = roles.iter().map(|&role| Artifact {
+                name: role.as_str().into(),
+                ..artifact(role, Some(0))
+            });
+            let result = JobResult {
+                artifacts: artifacts.collect(),
+                ..JobResult::default()
+            };
+            made_images(&result, |hash| hash.to_string())
+        };
+        let names = |file: &ImageFile| {
+            let video = file.video.as_ref().map(|video| video.name.clone());
+            (file.name.clone(), video.unwrap_or_default())
+        };
+        let made = of(&[Video, Strip]);
+        let ImageFiles::One(file) = &made[0].files else {
+            panic!("{made:?}");
+        };
+        assert_eq!(names(file), ("strip".into(), "video".into()));
+        let made = of(&[RawVideo, RawStrip, CompressedVideo, CompressedStrip]);
+        let ImageFiles::Pair { raw, compressed } = &made[0].files else {
+            panic!("{made:?}");
+        };
+        assert_eq!(names(raw), ("raw_strip".into(), "raw_video".into()));
+        let expected = ("compressed_strip".into(), "compressed_video".into());
+        assert_eq!(names(compressed), expected);
+    }
+
+    #[test]
     fn the_worst_picture_is_the_least_similar() {
         let image = |index, ssim, psnr_db| MadeImage {
             index,
             files: ImageFiles::One(ImageFile {
                 name: String::new(),
                 url: String::new(),
+                video: None,
             }),
             metrics: Some(ImageMetrics {
                 index: index as usize,

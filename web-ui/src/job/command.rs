@@ -83,8 +83,14 @@ macro_rules! run_flags {
         let (line, job): (&mut Line, _) = ($line, $job);
         line.flag("model", &job.model);
         line.list("labels", job.labels.iter().map(label));
+        for prompt in &job.prompts {
+            line.flag("prompt", prompt);
+        }
+        line.given("negative-prompt", job.negative_prompt.as_ref());
         line.given("n-images", job.n_images);
         line.given("size", job.size);
+        line.given("num-frames", job.num_frames);
+        line.given("fps", job.fps);
         line.given("steps", job.steps);
         line.given("sampler", job.sampler);
         line.given("guidance", job.guidance_scale);
@@ -198,6 +204,17 @@ mod tests {
                         --residual-half first --threshold 0.1 --window 16,8 --loss relative \
                         --candidates wa_rs+asc,ast --search record-all";
         assert_eq!(on_its_own(&request, "http://host"), expected);
+    }
+
+    #[test]
+    fn prompts_are_repeated_one_by_one_in_quotes() {
+        let request = request(
+            r#"{"kind": "generate", "model": "m", "prompts": ["a cat, red", "-it's $HOME"],
+                "negative_prompt": "", "num_frames": 16, "fps": 24}"#,
+        );
+        let expected = r"dfa generate --model m --prompt 'a cat, red' --prompt '-it'\''s $HOME' --negative-prompt '' --num-frames 16 --fps 24 --seed 0 --batch-size 8";
+        let text = on_its_own(&request, "http://host");
+        assert_eq!(text.replace("--prompt='", "--prompt '"), expected, "{text}");
     }
 
     #[test]

@@ -13,8 +13,12 @@ pub(crate) fn calibrate_job() -> CalibrateJob {
     CalibrateJob {
         model: "avatars-dit".into(),
         labels: Vec::new(),
+        prompts: Vec::new(),
+        negative_prompt: None,
         n_images: None,
         size: None,
+        num_frames: None,
+        fps: None,
         steps: Some(20),
         sampler: None,
         guidance_scale: None,

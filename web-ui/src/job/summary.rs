@@ -1,9 +1,9 @@
 //! A job in a few words, its times, and what to do when it failed.
 
 use dfa_core::wire::job::{JobErrorCode, JobView};
-use dfa_core::wire::job_request::Label;
 use dfa_core::wire::{ContentHash, JobRequest, Timestamp};
 
+use crate::forms::texts::beginning;
 use crate::words::{counted, number, seconds};
 
 /// What a job was asked for: `δ = 0.1 · 20 steps · 2 inputs`.
@@ -13,21 +13,33 @@ pub fn asked(request: &JobRequest) -> String {
         JobRequest::Calibrate(job) => {
             parts.push(format!("δ = {}", number(job.threshold.value())));
             parts.extend(job.steps.map(|n| counted(n as usize, "step")));
-            parts.extend(pictures(job.n_images, &job.labels, "input"));
+            parts.extend(pictures(job.n_images, n_given(request), "input"));
             parts.push(job.search.as_str().to_owned());
         }
         JobRequest::Generate(job) => {
-            parts.extend(pictures(job.n_images, &job.labels, "image"));
+            parts.extend(pictures(job.n_images, n_given(request), "image"));
             parts.extend(job.steps.map(|n| counted(n as usize, "step")));
             parts.push(job.plan.map_or("raw".into(), plan));
         }
         JobRequest::Compare(job) => {
-            parts.extend(pictures(job.n_images, &job.labels, "image"));
+            parts.extend(pictures(job.n_images, n_given(request), "image"));
             parts.extend(job.steps.map(|n| counted(n as usize, "step")));
             parts.push(plan(job.plan));
         }
     }
+    let first = request.prompts().first();
+    parts.extend(first.map(|prompt| format!("“{}”", beginning(prompt))));
     parts.join(" · ")
+}
+
+/// Labels or prompts of a request.
+fn n_given(request: &JobRequest) -> usize {
+    let n_labels = match request {
+        JobRequest::Calibrate(job) => job.labels.len(),
+        JobRequest::Generate(job) => job.labels.len(),
+        JobRequest::Compare(job) => job.labels.len(),
+    };
+    n_labels.max(request.prompts().len())
 }
 
 fn plan(id: ContentHash) -> String {
@@ -35,8 +47,8 @@ fn plan(id: ContentHash) -> String {
 }
 
 /// How many pictures, if the request says it.
-fn pictures(n_images: Option<u32>, labels: &[Label], noun: &str) -> Option<String> {
-    let n_images = n_images.map_or(labels.len(), |n| n as usize);
+fn pictures(n_images: Option<u32>, n_given: usize, noun: &str) -> Option<String> {
+    let n_images = n_images.map_or(n_given, |n| n as usize);
     (n_images > 0).then(|| counted(n_images, noun))
 }
 
@@ -97,6 +109,7 @@ mod tests {
     use super::*;
     use crate::job::examples::{calibrate_job, calibration};
     use dfa_core::wire::job::JobState;
+    use dfa_core::wire::job_request::Label;
 
     #[test]
     fn a_request_is_said_in_a_line() {
@@ -108,6 +121,9 @@ mod tests {
         let text = r#"{"kind":"generate","model":"m","n_images":1,"seed":7}"#;
         let request: JobRequest = serde_json::from_str(text).unwrap();
         assert_eq!(asked(&request), "1 image · raw");
+        let text = r#"{"kind":"generate","model":"m","prompts":["a fox","a tram"]}"#;
+        let request: JobRequest = serde_json::from_str(text).unwrap();
+        assert_eq!(asked(&request), "2 images · raw · “a fox”");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! - [`form`]: what is asked for.
 //! - [`run`]: the job at work: progress, previews, cancel.
 //! - [`gallery`]: what came of it: pictures in pairs, numbers, provenance.
+//! - [`moving`]: videos as they move.
 //! - [`local`]: two files of this computer, with or without a worker.
 //! - [`bench`]: a measurement, for those who ask for it by name.
 //!
@@ -16,6 +17,7 @@ pub mod bench;
 pub mod form;
 pub mod gallery;
 pub mod local;
+pub mod moving;
 pub mod run;
 
 use dfa_core::wire::JobId;

@@ -40,18 +40,29 @@ pub fn request(
                 provenance.model_id
             ))
         })?;
-    let CalibrationInputs::Labels(labels) = &provenance.inputs else {
-        return Err(Refusal(
-            "This plan was calibrated with prompts, which the worker does not take.".into(),
-        ));
+    let (labels, prompts) = match &provenance.inputs {
+        CalibrationInputs::Labels(labels) => (labels.clone(), Vec::new()),
+        CalibrationInputs::Prompts(prompts) => (Vec::new(), prompts.clone()),
     };
+    if !prompts.is_empty() && prompts.iter().all(String::is_empty) {
+        return Err(Refusal(
+            "This plan was calibrated with texts encoded elsewhere, which the worker does not \
+             take: use the command line with --prompt-embeds."
+                .into(),
+        ));
+    }
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let settings = search.record.settings();
+    let n_inputs = labels.len().max(prompts.len());
     Ok(JobRequest::Calibrate(CalibrateJob {
         model: model.id.clone(),
-        labels: labels.iter().copied().map(Label::Index).collect(),
-        n_images: Some(count(labels.len())),
+        labels: labels.into_iter().map(Label::Index).collect(),
+        n_images: Some(count(n_inputs)),
+        prompts,
+        negative_prompt: None,
         size: None,
+        num_frames: None,
+        fps: None,
         steps: Some(count(fingerprint.n_steps())),
         sampler: Some(fingerprint.sampler),
         guidance_scale: Some(fingerprint.guidance_scale),
@@ -75,25 +86,15 @@ pub fn request(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forms::examples::capabilities;
     use crate::plan::examples;
     use dfa_core::wire::ContentHash;
 
     fn model(weights: &[u8]) -> ModelView {
         ModelView {
             id: "avatars".into(),
-            object: "model".into(),
-            created: 0,
-            owned_by: "local".into(),
             weights_sha256: ContentHash::of(weights),
-            n_blocks: 5,
-            n_heads: 2,
-            width: 32,
-            n_tokens: 64,
-            size: "64x64".parse().unwrap(),
-            size_multiple: 8,
-            sampler: "ddim".into(),
-            n_classes: 3,
-            classes: Vec::new(),
+            ..capabilities().models.swap_remove(0)
         }
     }
 
@@ -108,6 +109,22 @@ mod tests {
         assert_eq!((job.threshold, job.search), (at, SearchMode::RecordAll));
         assert_eq!((job.steps, job.n_images, job.seed), (Some(8), Some(2), 7));
         assert_eq!(job.window, WindowChoice::Keys(examples::WINDOW));
+    }
+
+    #[test]
+    fn prompts_are_asked_for_again() {
+        let asked_with = |prompts: &[&str]| {
+            let mut opened = examples::searched(0.1, SearchMode::Exact);
+            if let Some(provenance) = &mut opened.checked.provenance {
+                let prompts = prompts.iter().map(|&text| text.to_owned());
+                provenance.inputs = CalibrationInputs::Prompts(prompts.collect());
+            }
+            request(&opened, Threshold::new(0.07).unwrap(), &[model(b"weights")])
+        };
+        let asked = asked_with(&["a fox", "a tram"]).unwrap();
+        assert_eq!(asked.prompts(), ["a fox", "a tram"]);
+        let refusal = asked_with(&["", ""]).unwrap_err();
+        assert!(refusal.to_string().contains("--prompt-embeds"), "{refusal}");
     }
 
     #[test]

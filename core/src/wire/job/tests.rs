@@ -28,6 +28,23 @@ fn what_is_left_out_has_the_command_lines_defaults() {
 }
 
 #[test]
+fn a_request_without_text_is_kept_as_before_there_was_any() {
+    let text = r#"{"kind":"generate","model":"m"}"#;
+    let request: JobRequest = serde_json::from_str(text).unwrap();
+    let kept = serde_json::to_string(&request).unwrap();
+    for name in ["prompts", "negative_prompt", "num_frames", "fps"] {
+        assert!(!kept.contains(name), "{kept}");
+    }
+    let text = r#"{"kind":"generate","model":"m","prompts":["a, b","c"],"negative_prompt":"",
+        "num_frames":16,"fps":24}"#;
+    let request: JobRequest = serde_json::from_str(text).unwrap();
+    assert_eq!(request.prompts(), ["a, b", "c"]);
+    assert_eq!(request.negative_prompt(), Some(""));
+    let kept = serde_json::to_string(&request).unwrap();
+    assert_eq!(serde_json::from_str::<JobRequest>(&kept).unwrap(), request);
+}
+
+#[test]
 fn values_have_the_forms_that_people_write() {
     let text = r#"{"kind":"calibrate","model":"m","labels":[3,"fox"],"size":"64x32",
         "sampler":"ddim","threshold":0.25,"window":7,"search":"record-all",

@@ -22,6 +22,8 @@ const MAX_NAME_BYTES: usize = 1024;
 const MAX_PROBLEMS: usize = 1000;
 /// Most calibration inputs.
 const MAX_INPUTS: usize = 65_536;
+/// Most characters of a prompt: whatever a tokenizer here takes.
+const MAX_PROMPT_CHARS: usize = 1_000_000;
 /// Largest model width.
 const MAX_WIDTH: usize = 1 << 20;
 
@@ -267,12 +269,13 @@ impl Checker {
         let fits = (1..=MAX_INPUTS).contains(&n_inputs);
         self.require(fits, "provenance.inputs", "1 to 65536 inputs", n_inputs);
         if let CalibrationInputs::Prompts(prompts) = &provenance.inputs {
-            let longest = prompts.iter().map(String::len).max().unwrap_or(0);
-            let fits = longest <= MAX_INPUTS;
+            let n_chars = prompts.iter().map(|prompt| prompt.chars().count());
+            let longest = n_chars.max().unwrap_or(0);
+            let fits = longest <= MAX_PROMPT_CHARS;
             self.require(
                 fits,
                 "provenance.inputs.prompts",
-                "at most 65536 bytes each",
+                "at most 1000000 characters each",
                 longest,
             );
         }

@@ -7,6 +7,10 @@ pub enum Field {
     Model,
     /// Classes of the calibration inputs, indices.
     Labels,
+    /// Texts to draw, one a line.
+    Prompts,
+    /// Text that guidance leads away from.
+    NegativePrompt,
     /// Number of calibration inputs.
     NImages,
     /// Seed of noise and random classes.
@@ -29,15 +33,21 @@ pub enum Field {
     Search,
     /// Size of the pictures.
     Size,
+    /// Frames of a video.
+    NumFrames,
+    /// Frames per second of a video.
+    Fps,
     /// Half of the residual.
     ResidualHalf,
 }
 
 impl Field {
     /// Every field.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Model,
         Self::Labels,
+        Self::Prompts,
+        Self::NegativePrompt,
         Self::NImages,
         Self::Seed,
         Self::Threshold,
@@ -49,6 +59,8 @@ impl Field {
         Self::Candidates,
         Self::Search,
         Self::Size,
+        Self::NumFrames,
+        Self::Fps,
         Self::ResidualHalf,
     ];
 
@@ -57,6 +69,8 @@ impl Field {
         match self {
             Self::Model => "model",
             Self::Labels => "labels",
+            Self::Prompts => "prompts",
+            Self::NegativePrompt => "negative_prompt",
             Self::NImages => "n_images",
             Self::Seed => "seed",
             Self::Threshold => "threshold",
@@ -68,6 +82,8 @@ impl Field {
             Self::Candidates => "candidates",
             Self::Search => "search",
             Self::Size => "size",
+            Self::NumFrames => "num_frames",
+            Self::Fps => "fps",
             Self::ResidualHalf => "residual_half",
         }
     }

@@ -7,7 +7,10 @@ use dfa_core::wire::job_request::{CalibrateJob, Label, StrategyName};
 use dfa_core::wire::service::Capabilities;
 
 use super::{CalibrateForm, Field, Problem};
-use crate::forms::reading::{list, not_negative, optional, parsed, sentence, size, whole};
+use crate::forms::reading::{
+    frames_per_second, list, not_negative, optional, parsed, sentence, size, whole,
+};
+use crate::forms::texts::{checked_prompts, checked_text};
 
 /// Reads fields and collects what is wrong with them.
 pub(super) struct Reader<'a> {
@@ -37,9 +40,29 @@ impl<'a> Reader<'a> {
         let most = u64::from(limits.max_images);
         let model = self.read(Field::Model, |_| served(form, worker));
         let labels = self.read(Field::Labels, |_| labels(form, worker));
-        let n_images = self.read(Field::NImages, |text| n_images(text, form, most));
+        let prompts = self.read(Field::Prompts, |text| match form.takes_text(worker) {
+            true => checked_prompts(text, limits),
+            false => Ok(Vec::new()),
+        });
+        let negative_prompt = self.read(Field::NegativePrompt, |text| {
+            let text = optional(text, |text| {
+                checked_text(text, limits).map(|()| text.to_owned())
+            })?;
+            Ok(text.filter(|_| form.takes_text(worker)))
+        });
+        let n_images = self.read(Field::NImages, |text| n_images(text, form, worker, most));
+        let is_video = form.makes_videos(worker);
+        let num_frames = self.read(Field::NumFrames, |text| match is_video {
+            true => optional(text, |text| whole(text, 1..=limits.max_frames.into())),
+            false => Ok(None),
+        });
+        let fps = self.read(Field::Fps, |text| match is_video {
+            true => optional(text, frames_per_second),
+            false => Ok(None),
+        });
+        let n_frames = form.n_frames(worker);
         let size = self.read(Field::Size, |text| match form.model(worker) {
-            Some(model) => optional(text, |text| size(text, model, limits)),
+            Some(model) => optional(text, |text| size(text, model, limits, n_frames)),
             None => Ok(None),
         });
         let steps = self.read(Field::Steps, |_| form.steps(worker));
@@ -55,8 +78,12 @@ impl<'a> Reader<'a> {
         Some(CalibrateJob {
             model: model?,
             labels: labels?,
+            prompts: prompts?,
+            negative_prompt: negative_prompt?,
             n_images: n_images?,
             size: size?,
+            num_frames: num_frames?.map(narrow),
+            fps: fps?,
             steps: Some(narrow(steps?)),
             sampler: sampler?,
             guidance_scale: Some(guidance_scale?),
@@ -77,6 +104,9 @@ fn served(form: &CalibrateForm, worker: &Capabilities) -> Result<String, String>
 }
 
 fn labels(form: &CalibrateForm, worker: &Capabilities) -> Result<Vec<Label>, String> {
+    if form.takes_text(worker) {
+        return Ok(Vec::new());
+    }
     let labels: Vec<u32> = list(form.get(Field::Labels))
         .map_err(|_| "Classes are given by their numbers, separated by commas.".to_owned())?;
     let n_classes = form.model(worker).map_or(u32::MAX, |model| model.n_classes);
@@ -93,12 +123,21 @@ fn labels(form: &CalibrateForm, worker: &Capabilities) -> Result<Vec<Label>, Str
     Ok(labels.into_iter().map(Label::Index).collect())
 }
 
-fn n_images(text: &str, form: &CalibrateForm, most: u64) -> Result<Option<u32>, String> {
-    let least = (form.labels().len() as u64).clamp(1, most);
+fn n_images(
+    text: &str,
+    form: &CalibrateForm,
+    worker: &Capabilities,
+    most: u64,
+) -> Result<Option<u32>, String> {
+    let (n_given, given, one) = match form.takes_text(worker) {
+        true => (form.prompts().len(), "prompts are given", "prompt"),
+        false => (form.labels().len(), "classes are chosen", "class"),
+    };
+    let least = (n_given as u64).clamp(1, most);
     let n_images = optional(text, |text| whole(text, 1..=most))?;
     if n_images.is_some_and(|n_images| n_images < least) {
         return Err(format!(
-            "{least} classes are chosen: give at least {least} inputs, or none for one per class."
+            "{least} {given}: give at least {least} inputs, or none for one per {one}."
         ));
     }
     Ok(n_images.map(narrow))

@@ -63,6 +63,59 @@ fn what_is_typed_is_what_is_asked() {
 }
 
 #[test]
+fn a_text_model_is_asked_with_prompts_and_a_video_model_with_frames() {
+    let worker = capabilities();
+    let mut form = form_with(&[
+        (Field::Labels, "1"),
+        (Field::Steps, "9"),
+        (Field::Prompts, "a fox, red\n\na tram"),
+        (Field::NegativePrompt, "blur"),
+        (Field::NumFrames, "8"),
+    ]);
+    form.choose_model("pixart", &worker);
+    let expected = concat!(
+        r#"{"kind":"calibrate","model":"pixart","labels":[],"prompts":["a fox, red","a tram"],"#,
+        r#""negative_prompt":"blur","n_images":null,"size":null,"steps":9,"sampler":null,"#,
+        r#""guidance_scale":4.5,"#
+    );
+    assert!(outcome(&form).starts_with(expected), "{}", outcome(&form));
+    form.choose_model("open-sora", &worker);
+    form.set(Field::Fps, "8.5");
+    let text = outcome(&form);
+    assert!(
+        text.contains(r#""num_frames":8,"fps":8.5,"steps":9,"sampler":null,"guidance_scale":7.0"#),
+        "{text}"
+    );
+    form.set(Field::NImages, "1");
+    form.set(Field::NumFrames, "65");
+    form.set(Field::Fps, "0");
+    let expected = "n_images: 2 prompts are given: give at least 2 inputs, or none for one per \
+                    prompt.\nnum_frames: Give a whole number from 1 to 64.\nfps: Give a number \
+                    above 0, up to 1000.";
+    assert_eq!(outcome(&form), expected);
+    let job = form_with(&[]).check(&worker).unwrap();
+    assert!(job.prompts.is_empty() && job.num_frames.is_none());
+}
+
+#[test]
+fn an_address_of_another_model_holds_what_differs_from_its_defaults() {
+    let worker = capabilities();
+    let mut form = form_with(&[]);
+    form.choose_model("open-sora", &worker);
+    form.set(Field::Prompts, "a\nb");
+    let link = form.to_link(Link::parse("#calibrate"), &worker);
+    assert_eq!(link.get("model"), Some("open-sora"));
+    assert_eq!(
+        (link.get("steps"), link.get("prompts")),
+        (None, Some("a\nb"))
+    );
+    assert_eq!(
+        CalibrateForm::from_link(&Link::parse(&link.to_string()), &worker),
+        form
+    );
+}
+
+#[test]
 fn problems_are_found_at_their_fields_all_at_once() {
     let check = |changes: &[(Field, &str)], expected: &str| {
         let found = outcome(&form_with(changes));

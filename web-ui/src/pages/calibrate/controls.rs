@@ -1,7 +1,7 @@
 //! The simple controls of the form: a text, a number, a choice. The browser's own
 //! validation knows what is wrong with each, so it refuses to send it and goes there.
 
-use leptos::html::{Input, Select};
+use leptos::html::{Input, Select, Textarea};
 use leptos::prelude::*;
 
 use super::form_state::FormState;
@@ -39,6 +39,41 @@ pub fn TextField(
                 prop:value=move || state.text(field)
                 on:input=move |event| state.set(field, event_target_value(&event))
             />
+        </Frame>
+    }
+}
+
+/// A field for texts, one a line.
+#[component]
+pub fn LinesField(
+    state: FormState,
+    field: Field,
+    label: &'static str,
+    #[prop(into, optional)] hint: Signal<String>,
+    #[prop(optional)] placeholder: &'static str,
+    /// Lines that are seen at once.
+    rows: u32,
+) -> impl IntoView {
+    let problem = Signal::derive(move || state.problem(field));
+    let node = NodeRef::<Textarea>::new();
+    Effect::new(move |_| {
+        let words = problem.get().unwrap_or_default();
+        if let Some(area) = node.get() {
+            area.set_custom_validity(&words);
+        }
+    });
+    view! {
+        <Frame name=field.as_str() label hint problem>
+            <textarea
+                id=field.as_str()
+                rows=rows
+                placeholder=placeholder
+                node_ref=node
+                aria-describedby=described_by(field.as_str())
+                aria-invalid=move || problem.get().is_some().to_string()
+                prop:value=move || state.text(field)
+                on:input=move |event| state.set(field, event_target_value(&event))
+            ></textarea>
         </Frame>
     }
 }

@@ -65,6 +65,18 @@ impl FormState {
             .with_value(|worker| self.form.with(|form| model(form, worker)))
     }
 
+    /// Whether the chosen model draws what a text says.
+    pub fn takes_text(self) -> bool {
+        self.worker
+            .with_value(|worker| self.form.with(|form| form.takes_text(worker)))
+    }
+
+    /// Whether the chosen model makes videos.
+    pub fn makes_videos(self) -> bool {
+        self.worker
+            .with_value(|worker| self.form.with(|form| form.makes_videos(worker)))
+    }
+
     /// Something about the form.
     pub fn with<T>(self, read: impl FnOnce(&CalibrateForm) -> T) -> T {
         self.form.with(read)
@@ -77,7 +89,11 @@ impl FormState {
 
     /// Changes the text of a field.
     pub fn set(self, field: Field, text: String) {
-        self.change(field, |form| form.set(field, text));
+        let worker = self.worker();
+        self.change(field, |form| match field {
+            Field::Model => form.choose_model(&text, &worker),
+            field => form.set(field, text),
+        });
     }
 
     /// Changes the form at a field; the address follows, so that a reload keeps it.

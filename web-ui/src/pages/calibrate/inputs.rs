@@ -1,13 +1,14 @@
 //! Which model, and what it is asked to draw.
 
-use dfa_core::wire::service::{ClassView, ModelView};
+use dfa_core::wire::service::{ClassView, ModelMakes, ModelTakes, ModelView};
 use leptos::prelude::*;
 
-use super::controls::{ChoiceField, NumberField, TextField};
+use super::controls::{ChoiceField, LinesField, NumberField, TextField};
 use super::form_state::FormState;
 use crate::components::field::FieldGroup;
 use crate::forms::calibrate::Field;
 use crate::forms::classes::{found, named};
+use crate::words::counted;
 
 /// Classes that are shown before a search makes them fewer.
 const MAX_SHOWN: usize = 24;
@@ -20,6 +21,7 @@ pub fn Inputs(state: FormState) -> impl IntoView {
     let facts = Signal::derive(move || state.model().map_or(String::new(), |it| facts(&it)));
     let most = worker.limits.max_images;
     let n_inputs = Signal::derive(move || n_inputs_hint(state, most));
+    let takes_text = Memo::new(move |_| state.takes_text());
     view! {
         <section class="card" aria-labelledby="inputs-title">
             <h2 id="inputs-title">"Model and inputs"</h2>
@@ -37,27 +39,80 @@ pub fn Inputs(state: FormState) -> impl IntoView {
                     state
                     field=Field::Seed
                     label="Seed"
-                    hint="Of the start noise, and of the classes if none is chosen."
+                    hint="Of the start noise, and of random classes."
                     input_mode="numeric"
                     is_required=true
                 />
             </div>
-            <Classes state/>
+            <Show when=move || takes_text.get() fallback=move || view! { <Classes state/> }>
+                <Texts state/>
+            </Show>
         </section>
     }
 }
 
 fn facts(model: &ModelView) -> String {
+    let of = match model.makes {
+        ModelMakes::Images => "",
+        ModelMakes::Videos => " a frame",
+    };
+    let takes = match model.takes {
+        ModelTakes::Classes => format!("{} classes", model.n_classes),
+        ModelTakes::Text => "draws what a text says".into(),
+    };
     format!(
-        "{} blocks, width {}, {} image tokens at {}, {} classes.",
-        model.n_blocks, model.width, model.n_tokens, model.size, model.n_classes
+        "{}: {} blocks, width {}, {} image tokens{of} at {}, {takes}.",
+        model.family, model.n_blocks, model.width, model.n_tokens, model.size
     )
 }
 
 fn n_inputs_hint(state: FormState, most: u32) -> String {
-    match state.with(|form| form.labels().len()) {
-        0 => format!("Empty: 8 of random classes. At most {most}."),
-        n => format!("Empty: one per class, {n}. More repeat the classes in order."),
+    let usual = state
+        .model()
+        .map_or(8, |it| it.defaults.n_calibration_inputs);
+    let (n_given, none, one) = match state.takes_text() {
+        true => (
+            state.with(|form| form.prompts().len()),
+            "captions of the worker's own",
+            "prompt",
+        ),
+        false => (
+            state.with(|form| form.labels().len()),
+            "random classes",
+            "class",
+        ),
+    };
+    match n_given {
+        0 => format!("Empty: {usual} of {none}. At most {most}."),
+        n => format!("Empty: one per {one}, {n}. More repeat them in order."),
+    }
+}
+
+/// What is drawn by a model that takes text.
+#[component]
+fn Texts(state: FormState) -> impl IntoView {
+    let hint = Signal::derive(move || match state.with(|form| form.prompts().len()) {
+        0 => "One a line. None: captions of the worker's own.".to_owned(),
+        n => format!("One a line. {}.", counted(n, "prompt")),
+    });
+    view! {
+        <div class="texts">
+            <LinesField
+                state
+                field=Field::Prompts
+                label="Prompts"
+                hint
+                placeholder="A brown dog runs along a sandy beach."
+                rows=4
+            />
+            <LinesField
+                state
+                field=Field::NegativePrompt
+                label="Negative prompt"
+                hint="What guidance leads away from, the same for all. May be empty."
+                rows=2
+            />
+        </div>
     }
 }
 

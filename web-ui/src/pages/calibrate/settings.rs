@@ -4,7 +4,6 @@
 use dfa_core::branch::ResidualHalf;
 use dfa_core::search::SearchMode;
 use dfa_core::window::WindowChoice;
-use dfa_core::wire::service::Capabilities;
 use leptos::prelude::*;
 
 use super::controls::{ChoiceField, NumberField, TextField};
@@ -74,7 +73,8 @@ fn window_hint(state: FormState) -> String {
             .into();
     };
     let limits = state.worker().limits;
-    let n_tokens = match size(&state.text(Field::Size), &model, &limits) {
+    // Each frame of a video is a sequence of its own.
+    let n_tokens = match size(&state.text(Field::Size), &model, &limits, 1) {
         Ok(size) => n_tokens_at(size, &model) as usize,
         Err(_) => model.n_tokens as usize,
     };
@@ -158,6 +158,7 @@ pub fn RunSettings(state: FormState) -> impl IntoView {
     let halves = ResidualHalf::ALL.map(|half| (half.as_str().into(), half.as_str().into()));
     let halves = with_default("conditional (the worker's choice)", halves.into());
     let size_hint = Signal::derive(move || size_hint(state));
+    let is_video = Memo::new(move |_| state.makes_videos());
     view! {
         <section class="card" aria-labelledby="run-title">
             <h2 id="run-title">"Run"</h2>
@@ -187,6 +188,7 @@ pub fn RunSettings(state: FormState) -> impl IntoView {
                     hint=size_hint
                     placeholder="the model's own"
                 />
+                <Show when=move || is_video.get()><VideoFields state/></Show>
                 <ChoiceField
                     state
                     field=Field::ResidualHalf
@@ -200,17 +202,37 @@ pub fn RunSettings(state: FormState) -> impl IntoView {
 }
 
 #[component]
-fn Sampler(state: FormState) -> impl IntoView {
-    let worker = state.worker();
-    let own = |worker: &Capabilities| {
-        let model = state.with(|form| form.model(worker).cloned());
-        model.map_or(String::new(), |model| model.sampler)
-    };
-    let words = format!("{} (the model's)", own(&worker));
-    let names = worker.samplers.iter();
-    let choices = names.map(|name| (name.clone(), name.clone())).collect();
+fn VideoFields(state: FormState) -> impl IntoView {
+    let most = state.worker().limits.max_frames;
+    let own = move || state.model().map(|model| model.defaults);
+    let frames = Signal::derive(move || {
+        let usual = own().and_then(|own| own.num_frames).unwrap_or(1);
+        format!("From 1 to {most}. Empty: {usual}.")
+    });
+    let fps = Signal::derive(move || {
+        let usual = own().and_then(|own| own.fps).unwrap_or(1.0);
+        format!(
+            "Of the footage that the model imitates. Empty: {}.",
+            number(usual)
+        )
+    });
     view! {
-        <ChoiceField state field=Field::Sampler label="Sampler" choices=with_default(&words, choices)/>
+        <NumberField state field=Field::NumFrames label="Frames" hint=frames range=(1, Some(most)) placeholder="the model's own"/>
+        <NumberField state field=Field::Fps label="Frames per second" hint=fps range=(0, Some(1000)) step="any" placeholder="the model's own"/>
+    }
+}
+
+#[component]
+fn Sampler(state: FormState) -> impl IntoView {
+    let own = Memo::new(move |_| state.model().map(|model| model.sampler).unwrap_or_default());
+    move || {
+        let words = format!("{} (the model's)", own.get());
+        let worker = state.worker();
+        let names = worker.samplers.iter();
+        let choices = names.map(|name| (name.clone(), name.clone())).collect();
+        view! {
+            <ChoiceField state field=Field::Sampler label="Sampler" choices=with_default(&words, choices)/>
+        }
     }
 }
 
@@ -233,9 +255,12 @@ fn size_hint(state: FormState) -> String {
         return String::new();
     };
     let most = state.worker().limits.max_side;
-    let multiple = number(model.size_multiple.into());
+    let multiples = match model.size_multiple {
+        1 => String::new(),
+        multiple => format!("multiples of {} ", number(multiple.into())),
+    };
     format!(
-        "WIDTHxHEIGHT, multiples of {multiple} up to {most}. Empty: {}.",
+        "WIDTHxHEIGHT, {multiples}up to {most}. Empty: {}.",
         model.size
     )
 }

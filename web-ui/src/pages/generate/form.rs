@@ -1,7 +1,7 @@
 //! The form: it draws itself from what the worker says it can do.
 
 use dfa_core::wire::job::PlanView;
-use dfa_core::wire::service::{Capabilities, ModelView};
+use dfa_core::wire::service::{Capabilities, ModelMakes, ModelTakes, ModelView};
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -72,7 +72,7 @@ fn fill(shared: Shared, filling: Filling) {
     let named = shared.link.get_untracked().get("plan").map(str::to_owned);
     filling.form.update(|form| {
         if form.model.is_empty() {
-            form.model.clone_from(&capabilities.defaults.model);
+            form.choose_model(&capabilities.defaults.model, &capabilities.models);
         }
         if let Some(plan) = named {
             form.plan = plan;
@@ -82,8 +82,13 @@ fn fill(shared: Shared, filling: Filling) {
         match api::plans::list(None).await {
             Ok(list) => {
                 filling.form.try_update(|form| {
-                    if let (true, Some(newest)) = (form.plan.is_empty(), list.plans.first()) {
-                        form.plan = newest.id.to_string();
+                    let mut all = list.plans.iter();
+                    let named = all.find(|plan| plan.id.to_string() == form.plan);
+                    let model = named.and_then(|plan| served(plan, &capabilities.models));
+                    match model {
+                        Some(model) => form.choose_model(model, &capabilities.models),
+                        None if form.plan.is_empty() => form.plan = newest_of(form, &list.plans),
+                        None => {}
                     }
                 });
                 filling.plans.try_set(list.plans);
@@ -95,14 +100,46 @@ fn fill(shared: Shared, filling: Filling) {
     });
 }
 
+/// The model of a plan, if it is among those that are served.
+fn served<'a>(plan: &'a PlanView, models: &[ModelView]) -> Option<&'a str> {
+    let id = plan.model.as_deref()?;
+    models.iter().any(|model| model.id == id).then_some(id)
+}
+
+/// The newest plan of the chosen model, or nothing.
+fn newest_of(form: &GenerateForm, plans: &[PlanView]) -> String {
+    let mut plans = plans.iter();
+    let newest = plans.find(|plan| plan.model.as_ref() == Some(&form.model));
+    newest.map_or_else(String::new, |plan| plan.id.to_string())
+}
+
+/// Chooses a model, and the newest plan of it unless the chosen plan is one.
+fn choose_model(filling: Filling, id: &str, models: &[ModelView]) {
+    let plans = filling.plans.get_untracked();
+    filling.form.update(|form| {
+        form.choose_model(id, models);
+        let mut chosen = plans.iter();
+        let chosen = chosen.find(|plan| plan.id.to_string() == form.plan);
+        if !chosen.is_some_and(|plan| plan.model.as_deref() == Some(id)) {
+            form.plan = newest_of(form, &plans);
+        }
+    });
+}
+
 #[component]
 fn Form(filling: Filling, capabilities: Capabilities) -> impl IntoView {
     let shared = Shared::get();
     let limits = capabilities.limits;
+    let models = StoredValue::new(capabilities.models.clone());
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
         filling.refusal.set(String::new());
-        match filling.form.get_untracked().request(&limits) {
+        let form = filling.form.get_untracked();
+        let asked = models.with_value(|models| {
+            let model = models.iter().find(|model| model.id == form.model);
+            form.request(model, &limits)
+        });
+        match asked {
             Ok(request) => {
                 filling.problems.set(Vec::new());
                 spawn_local(send(request, filling, shared));
@@ -115,24 +152,48 @@ fn Form(filling: Filling, capabilities: Capabilities) -> impl IntoView {
         filling.form.track();
         filling.key.set_value(None);
     });
-    let models = StoredValue::new(capabilities.models.clone());
-    let model = move || {
+    let model = Memo::new(move |_| {
         let id = filling.form.with(|form| form.model.clone());
         models.with_value(|all| all.iter().find(|model| model.id == id).cloned())
+    });
+    let takes_text = Memo::new(move |_| {
+        model.with(|it| it.as_ref().is_some_and(|it| it.takes == ModelTakes::Text))
+    });
+    let is_video = Memo::new(move |_| {
+        model.with(|it| it.as_ref().is_some_and(|it| it.makes == ModelMakes::Videos))
+    });
+    let own = move |read: fn(&ModelView) -> String| {
+        Signal::derive(move || model.with(|it| it.as_ref().map(read).unwrap_or_default()))
     };
     let compares = move || filling.form.with(|form| form.wish == Wish::Compare);
     let max_images = limits.max_images;
+    let n_title = Signal::derive(move || if is_video.get() { "Videos" } else { "Pictures" });
     view! {
         <form class="card stack generate-form" aria-label="Make pictures" on:submit=submit novalidate>
             <WishChoice filling/>
             <ModelChoice filling models=capabilities.models/>
             <PlanChoice filling/>
-            <LabelsField filling model=Signal::derive(model)/>
+            <Show
+                when=move || takes_text.get()
+                fallback=move || view! { <LabelsField filling model=model.into()/> }
+            >
+                <TextsFields filling/>
+            </Show>
             <div class="row">
                 <TextField filling field=Field::Seed title="Seed" hint="the same for both"
                     get=|form| form.seed.clone() set=|form, text| form.seed = text/>
-                <TextField filling field=Field::Images title="Pictures" hint=format!("at most {max_images}")
+                <TextField filling field=Field::Images title=n_title hint=format!("at most {max_images}")
                     get=|form| form.n_images.clone() set=|form, text| form.n_images = text/>
+                <Show when=move || takes_text.get()>
+                    <TextField filling field=Field::Size title="Size" hint=own(|it| format!("empty: {}", it.size))
+                        get=|form| form.size.clone() set=|form, text| form.size = text/>
+                </Show>
+                <Show when=move || is_video.get()>
+                    <TextField filling field=Field::Frames title="Frames" hint=own(frames_hint)
+                        get=|form| form.num_frames.clone() set=|form, text| form.num_frames = text/>
+                    <TextField filling field=Field::Fps title="Frames/s" hint=own(fps_hint)
+                        get=|form| form.fps.clone() set=|form, text| form.fps = text/>
+                </Show>
                 <TextField filling field=Field::Steps title="Steps" hint="empty: the plan's"
                     get=|form| form.steps.clone() set=|form, text| form.steps = text/>
                 <TextField filling field=Field::Guidance title="Guidance" hint="empty: the plan's"
@@ -144,6 +205,16 @@ fn Form(filling: Filling, capabilities: Capabilities) -> impl IntoView {
             </button>
         </form>
     }
+}
+
+fn frames_hint(model: &ModelView) -> String {
+    let usual = model.defaults.num_frames.unwrap_or(1);
+    format!("empty: {usual}")
+}
+
+fn fps_hint(model: &ModelView) -> String {
+    let usual = model.defaults.fps.map(words::number);
+    format!("empty: {}", usual.unwrap_or_default())
 }
 
 async fn send(request: dfa_core::wire::JobRequest, filling: Filling, shared: Shared) {
@@ -168,15 +239,7 @@ async fn send(request: dfa_core::wire::JobRequest, filling: Filling, shared: Sha
 
 /// Puts the worker's refusal where it belongs.
 fn refuse(error: &ApiError, filling: Filling) {
-    let fields = [
-        Field::Plan,
-        Field::Labels,
-        Field::Images,
-        Field::Seed,
-        Field::Steps,
-        Field::Guidance,
-    ];
-    let field = fields
+    let field = Field::ALL
         .into_iter()
         .find(|field| error.param() == Some(field.param()));
     let words = error.to_string();
@@ -215,16 +278,18 @@ fn WishChoice(filling: Filling) -> impl IntoView {
 
 #[component]
 fn ModelChoice(filling: Filling, models: Vec<ModelView>) -> impl IntoView {
-    let options = models.into_iter().map(|model| {
+    let options = models.iter().map(|model| {
         let id = model.id.clone();
         let is_chosen = move || filling.form.with(|form| form.model == id);
-        view! { <option value=model.id.clone() selected=is_chosen>{format!("{} ({})", model.id, model.size)}</option> }
+        let words = format!("{} ({}, {})", model.id, model.family, model.size);
+        view! { <option value=model.id.clone() selected=is_chosen>{words}</option> }
     });
+    let options = options.collect_view();
     view! {
         <label>
             "Model"
-            <select on:change=move |event| filling.form.update(|form| form.model = event_target_value(&event))>
-                {options.collect_view()}
+            <select on:change=move |event| choose_model(filling, &event_target_value(&event), &models)>
+                {options}
             </select>
         </label>
     }
@@ -243,12 +308,27 @@ fn PlanChoice(filling: Filling) -> impl IntoView {
         let is_known = chosen.is_empty() || plans.iter().any(|plan| plan.id.to_string() == chosen);
         let unknown =
             (!is_known).then(|| option(chosen.clone(), format!("plan {}", short(&chosen))));
-        let all = plans
+        let model = filling.form.with(|form| form.model.clone());
+        let (own, others): (Vec<_>, Vec<_>) = plans
             .into_iter()
-            .map(|plan| option(plan.id.to_string(), plan_words(&plan)));
-        let none = filling.form.with(|form| form.wish == Wish::Generate);
-        let none = none.then(|| option(String::new(), "no plan: without compression".into()));
-        (none, unknown, all.collect_view())
+            .partition(|plan| plan.model.as_ref().is_none_or(|of| *of == model));
+        let all = |plans: Vec<PlanView>| {
+            let options = plans.into_iter();
+            let options = options.map(|plan| option(plan.id.to_string(), plan_words(&plan)));
+            options.collect_view()
+        };
+        let has_others = !others.is_empty();
+        let others = all(others);
+        let others =
+            has_others.then(|| view! { <optgroup label="Of other models">{others}</optgroup> });
+        let wish = filling.form.with(|form| form.wish);
+        let none = match wish {
+            Wish::Generate => Some("no plan: without compression"),
+            Wish::Compare if chosen.is_empty() => Some("choose a plan"),
+            Wish::Compare => None,
+        };
+        let none = none.map(|words| option(String::new(), words.into()));
+        (none, unknown, all(own), others)
     };
     let is_empty =
         move || filling.plans.with(Vec::is_empty) && filling.form.with(|form| form.plan.is_empty());
@@ -336,25 +416,57 @@ fn LabelsField(filling: Filling, model: Signal<Option<ModelView>>) -> impl IntoV
     }
 }
 
+/// What is drawn by a model that takes text.
+#[component]
+fn TextsFields(filling: Filling) -> impl IntoView {
+    let hint = move || match filling.form.with(|form| form.wish) {
+        Wish::Compare => "one a line; empty: captions of the worker's own",
+        Wish::Generate => "one a line",
+    };
+    view! {
+        <label>
+            "Prompts"
+            <textarea rows="4"
+                placeholder="A brown dog runs along a sandy beach."
+                prop:value=move || filling.form.with(|form| form.prompts.clone())
+                aria-invalid=move || problem_of(filling, Field::Prompts).is_some().to_string()
+                on:input=move |event| filling.form.update(|form| form.prompts = event_target_value(&event))
+            ></textarea>
+            <span class="hint">{hint}</span>
+        </label>
+        <ProblemOf filling field=Field::Prompts/>
+        <label>
+            "Negative prompt"
+            <textarea rows="2"
+                prop:value=move || filling.form.with(|form| form.negative_prompt.clone())
+                aria-invalid=move || problem_of(filling, Field::Negative).is_some().to_string()
+                on:input=move |event| filling.form.update(|form| form.negative_prompt = event_target_value(&event))
+            ></textarea>
+            <span class="hint">"what guidance leads away from; may be empty"</span>
+        </label>
+        <ProblemOf filling field=Field::Negative/>
+    }
+}
+
 #[component]
 fn TextField(
     filling: Filling,
     field: Field,
-    title: &'static str,
-    #[prop(into)] hint: String,
+    #[prop(into)] title: Signal<&'static str>,
+    #[prop(into)] hint: Signal<String>,
     get: fn(&GenerateForm) -> String,
     set: fn(&mut GenerateForm, String),
 ) -> impl IntoView {
     view! {
         <div class="short-field">
             <label>
-                {title}
+                {move || title.get()}
                 <input type="text" inputmode="decimal" autocomplete="off"
                     prop:value=move || filling.form.with(get)
                     aria-invalid=move || problem_of(filling, field).is_some().to_string()
                     on:input=move |event| filling.form.update(|form| set(form, event_target_value(&event)))
                 />
-                <span class="hint">{hint}</span>
+                <span class="hint">{move || hint.get()}</span>
             </label>
             <ProblemOf filling field/>
         </div>

@@ -9,6 +9,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::JsCast as _;
 
+use super::moving::Moving;
 use crate::api;
 use crate::components::help::is_not_ours;
 use crate::components::image_pair::ImagePair;
@@ -201,8 +202,23 @@ fn Chosen(
             .and_then(|image| image.metrics)
     };
     let single = move || match chosen.get().map(|image| image.files) {
-        Some(ImageFiles::One(file)) if opened.with(Option::is_none) => Some(file),
+        Some(ImageFiles::One(file)) if opened.with(Option::is_none) && file.video.is_none() => {
+            Some(file)
+        }
         _ => None,
+    };
+    let moving = move || {
+        let image = chosen
+            .get()
+            .filter(|image| image.is_video() && opened.with(Option::is_none))?;
+        let name = image.title();
+        let files = match image.files {
+            ImageFiles::One(file) => vec![("Video", file)],
+            ImageFiles::Pair { raw, compressed } => {
+                vec![("Raw", raw), ("Compressed", compressed)]
+            }
+        };
+        Some(view! { <Moving files name/> })
     };
     let has_pairs = move || {
         opened.with(Option::is_some)
@@ -213,6 +229,7 @@ fn Chosen(
     };
     view! {
         <p class="problem" role="alert">{move || problem.get()}</p>
+        {moving}
         {move || single().map(|file| view! {
             <img class="single pixelated" src=file.url alt=name()/>
         })}
@@ -238,14 +255,28 @@ async fn load(raw: &ImageFile, compressed: &ImageFile) -> Result<PicturePair, St
 }
 
 fn downloads(image: &MadeImage) -> impl IntoView + use<> {
-    let link = |file: &ImageFile, words: &str| {
+    let link = |url: &str, name: &str, words: &str| {
         let words = format!("Download {words}");
-        view! { <a class="button" href=file.url.clone() download=file.name.clone()>{words}</a> }
+        view! { <a class="button" href=url.to_owned() download=name.to_owned()>{words}</a> }
+    };
+    let of = |file: &ImageFile, picture: &str, video: &str, frames: &str| match &file.video {
+        None => vec![link(&file.url, &file.name, picture)],
+        Some(moving) => vec![
+            link(&moving.url, &moving.name, video),
+            link(&file.url, &file.name, frames),
+        ],
     };
     let links = match &image.files {
-        ImageFiles::One(file) => vec![link(file, "the picture")],
+        ImageFiles::One(file) => of(file, "the picture", "the video", "its frames"),
         ImageFiles::Pair { raw, compressed } => {
-            vec![link(raw, "raw"), link(compressed, "compressed")]
+            let mut links = of(raw, "raw", "the raw video", "the raw frames");
+            links.extend(of(
+                compressed,
+                "compressed",
+                "the compressed video",
+                "the compressed frames",
+            ));
+            links
         }
     };
     links.collect_view()

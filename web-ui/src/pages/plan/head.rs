@@ -1,11 +1,13 @@
 //! What is open: its name, where it comes from, whether it was edited, and where it can go.
 
+use dfa_core::wire::CalibrationInputs;
 use leptos::prelude::*;
 
 use super::desk::Desk;
 use super::export::Actions;
 use super::opening::Purpose;
 use crate::plan::opened::{OpenPlan, Origin};
+use crate::words::counted;
 
 /// The head of the page.
 #[component]
@@ -27,8 +29,46 @@ pub fn Head(choosing: RwSignal<Option<Purpose>>) -> impl IntoView {
                 </Show>
             </div>
         </div>
+        <Texts/>
         <Warnings/>
     }
+}
+
+/// The prompts that the plan was calibrated with, folded away.
+#[component]
+fn Texts() -> impl IntoView {
+    let desk = Desk::get();
+    let prompts = Memo::new(move |_| desk.of_file(prompts_of).unwrap_or_default());
+    let title = move || {
+        format!(
+            "Calibrated with {}",
+            counted(prompts.with(Vec::len), "prompt")
+        )
+    };
+    let lines = move || {
+        let prompts = prompts.get().into_iter();
+        prompts
+            .map(|prompt| view! { <li>{prompt}</li> })
+            .collect_view()
+    };
+    view! {
+        <Show when=move || !prompts.with(Vec::is_empty)>
+            <details class="plan-texts"><summary>{title}</summary><ol>{lines}</ol></details>
+        </Show>
+    }
+}
+
+/// Texts that were encoded elsewhere are not known.
+fn prompts_of(opened: &OpenPlan) -> Vec<String> {
+    let inputs = opened.checked.provenance.as_ref().map(|it| &it.inputs);
+    let Some(CalibrationInputs::Prompts(prompts)) = inputs else {
+        return Vec::new();
+    };
+    prompts
+        .iter()
+        .filter(|prompt| !prompt.is_empty())
+        .cloned()
+        .collect()
 }
 
 /// Shape, model, window, origin, in a line.

@@ -1,0 +1,119 @@
+// The three families: forms that draw themselves from what a model takes and makes, and tiny
+// models of each from a calibration to a comparison. Forms are tried with a worker's answer
+// that has two more models in it, so that they are those of real sizes.
+
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { WORKER, assertAccessible, closeBrowser, open } from "./harness.mjs";
+
+after(closeBrowser);
+
+const TEXT = {
+  id: "pixart",
+  family: "PixArt-Sigma",
+  takes: "text",
+  defaults: { steps: 50, guidance_scale: 4.5, n_calibration_inputs: 6, num_frames: null, fps: null },
+  size: "1024x1024",
+  size_multiple: 16,
+  pixels_per_latent: 8,
+  patch_size: 2,
+  n_tokens: 4096,
+  n_classes: 0,
+  classes: [],
+};
+const VIDEO = {
+  ...TEXT,
+  id: "open-sora",
+  family: "Open-Sora",
+  makes: "videos",
+  defaults: { steps: 200, guidance_scale: 7, n_calibration_inputs: 4, num_frames: 16, fps: 24 },
+  size: "426x240",
+  size_multiple: 1,
+  n_tokens: 405,
+};
+
+/** A page whose worker serves three families; jobs are refused, and what was asked is kept. */
+async function withFamilies(t, fragment, refusal) {
+  const page = await open(t, { expected: [/400/] });
+  const asked = [];
+  await page.route("**/v1/capabilities", async (route) => {
+    const answer = await route.fetch();
+    const body = await answer.json();
+    body.models.push({ ...body.models[0], ...TEXT }, { ...body.models[0], ...VIDEO });
+    await route.fulfill({ response: answer, json: body });
+  });
+  await page.route("**/v1/jobs", async (route) => {
+    if (route.request().method() !== "POST") return route.continue();
+    asked.push(route.request().postDataJSON());
+    const error = { type: "invalid_request_error", code: "invalid_request", problems: [], ...refusal };
+    await route.fulfill({ status: 400, json: { error } });
+  });
+  await page.goto(`${WORKER}/${fragment}`);
+  await page.reload();
+  return { page, asked };
+}
+
+const value = (form, label) => form.getByLabel(label, { exact: true }).inputValue();
+
+test("a calibration asks for prompts, and for frames of a video", async (t) => {
+  const refusal = { param: "prompts", message: "prompts: the worker does not like them" };
+  const { page, asked } = await withFamilies(t, "#calibrate", refusal);
+  const form = page.getByRole("form", { name: "New calibration" });
+  await form.getByRole("group", { name: "Classes" }).waitFor();
+  assert.equal(await form.getByLabel("Prompts").count(), 0);
+
+  await form.getByLabel("Model", { exact: true }).selectOption("pixart");
+  await form.getByLabel("Prompts").waitFor();
+  assert.equal(await form.getByRole("group", { name: "Classes" }).count(), 0);
+  assert.equal(await form.getByLabel("Frames", { exact: true }).count(), 0);
+  assert.equal(await value(form, "Guidance scale"), "4.5");
+  await assertAccessible(page, "the form of a text model");
+
+  await form.getByLabel("Model", { exact: true }).selectOption("open-sora");
+  await form.getByLabel("Frames", { exact: true }).fill("8");
+  assert.equal(await value(form, "Denoising steps"), "200");
+  assert.equal(await value(form, "Guidance scale"), "7");
+  await form.getByLabel("Denoising steps").fill("12");
+  await form.getByLabel("Prompts").fill("a fox, red\n\na tram at night");
+  await form.getByLabel("Negative prompt").fill("blur");
+  await form.getByText("2 prompts.").waitFor();
+  await assertAccessible(page, "the form of a video model");
+
+  // What is typed survives a reload.
+  await page.reload();
+  assert.equal(await value(form, "Prompts"), "a fox, red\n\na tram at night");
+  await form.getByRole("button", { name: "Calibrate", exact: true }).click();
+  await form.getByText("The worker does not like them", { exact: false }).or(form.getByText("does not like them")).first().waitFor();
+  const [job] = asked;
+  assert.deepEqual(job.prompts, ["a fox, red", "a tram at night"]);
+  assert.deepEqual(
+    [job.model, job.negative_prompt, job.num_frames, job.steps, job.guidance_scale, job.labels],
+    ["open-sora", "blur", 8, 12, 7, []],
+  );
+  assert.equal(await form.getByLabel("Prompts").getAttribute("aria-invalid"), "true");
+});
+
+test("pictures are asked for by prompt, videos one at a time", async (t) => {
+  const refusal = { param: "num_frames", message: "num_frames: the worker takes fewer" };
+  const { page, asked } = await withFamilies(t, "#generate", refusal);
+  const form = page.getByRole("form", { name: "Make pictures" });
+  await form.getByLabel("Pictures only").check();
+  await form.getByRole("combobox", { name: "Model" }).selectOption("open-sora");
+  await form.getByRole("button", { name: "Make pictures" }).click();
+  await form.getByText("say what to draw").waitFor();
+  assert.equal(asked.length, 0);
+  await form.getByLabel("Prompts").fill("a tram, at night");
+  await form.getByLabel("Frames", { exact: false }).first().fill("8");
+  await form.getByLabel("Size").fill("64x48");
+  await assertAccessible(page, "the form for videos");
+  await form.getByRole("button", { name: "Make pictures" }).click();
+  await form.getByText("the worker takes fewer").waitFor();
+  const [job] = asked;
+  assert.deepEqual(
+    [job.kind, job.prompts, job.n_images, job.num_frames, job.size, job.batch_size],
+    ["generate", ["a tram, at night"], 1, 8, "64x48", 1],
+  );
+  await form.getByRole("combobox", { name: "Model" }).selectOption("avatars-dit");
+  assert.equal(await form.getByLabel("Prompts").count(), 0);
+  await form.getByLabel("Classes").waitFor();
+});
