@@ -15,6 +15,7 @@ use dfa_core::{Strategy, Window};
 use crate::kernels::attention::AttentionMask;
 use crate::kernels::ops;
 use crate::model::linear::{Linear, LinearSpec};
+use crate::model::qk_norm::QkNorm;
 use crate::model_folder::weights::{Weights, WeightsError};
 
 pub mod layer_cache;
@@ -22,13 +23,23 @@ pub mod layer_cache;
 use layer_cache::conditional_half;
 pub use layer_cache::{CacheUpdate, Halves, Kept, LayerCache, Retention};
 
-/// Weights of one self-attention layer (`attn1`).
+/// Weights of one self-attention layer.
 pub struct SelfAttention {
-    to_q: Linear,
-    to_k: Linear,
-    to_v: Linear,
-    to_out: Linear,
+    projections: Projections,
     n_heads: usize,
+    qk_norm: Option<QkNorm>,
+}
+
+/// The linear layers of a self-attention layer, each D → D.
+pub struct Projections {
+    /// Of the queries.
+    pub to_q: Linear,
+    /// Of the keys.
+    pub to_k: Linear,
+    /// Of the values.
+    pub to_v: Linear,
+    /// Of what was attended.
+    pub to_out: Linear,
 }
 
 /// Sizes of a self-attention layer.
@@ -68,6 +79,16 @@ pub struct LayerResult {
 }
 
 impl SelfAttention {
+    /// A layer of `n_heads`, whose queries and keys may be normed.
+    pub fn new(projections: Projections, n_heads: usize, qk_norm: Option<QkNorm>) -> Self {
+        Self {
+            projections,
+            n_heads,
+            qk_norm,
+        }
+    }
+
+    /// Loads `{name}.to_q`, `to_k`, `to_v` and `to_out.0`, as diffusers calls them.
     pub(crate) fn load(
         weights: &mut Weights,
         name: &str,
@@ -82,13 +103,13 @@ impl SelfAttention {
             };
             Linear::load(weights, &format!("{name}.{part}"), spec)
         };
-        Ok(Self {
+        let projections = Projections {
             to_q: projection("to_q", spec.qkv_bias)?,
             to_k: projection("to_k", spec.qkv_bias)?,
             to_v: projection("to_v", spec.qkv_bias)?,
             to_out: projection("to_out.0", true)?,
-            n_heads: spec.n_heads,
-        })
+        };
+        Ok(Self::new(projections, spec.n_heads, None))
     }
 
     /// Computes the layer for `x` (N, T, D) by the strategy of `call`.
@@ -132,17 +153,29 @@ impl SelfAttention {
         } else {
             attended
         };
-        let output = Kept::new(self.to_out.forward(&attended)?, halves); // (N or N/2, T, D)
+        let output = Kept::new(self.projections.to_out.forward(&attended)?, halves); // (N or N/2, T, D)
         let update = CacheUpdate::computed(output.clone(), residual.map(|r| Kept::new(r, halves)));
         Ok((output.for_both_branches()?, update))
+    }
+
+    /// Three projections of `x`, each (N, T, D).
+    fn queries_keys_values(&self, x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
+        let q = self.projections.to_q.forward(x)?;
+        let k = self.projections.to_k.forward(x)?;
+        let v = self.projections.to_v.forward(x)?;
+        match &self.qk_norm {
+            None => Ok((q, k, v)),
+            Some(norm) => {
+                let (q, k) = norm.apply(&q, &k)?;
+                Ok((q, k, v))
+            }
+        }
     }
 
     /// Projections and attention: (N, T, D) → the attended values before the output
     /// projection, (N, T, D), and the window residual of the same shape if it is made.
     fn attend(&self, x: &Tensor, call: LayerCall<'_>) -> Result<(Tensor, Option<Tensor>)> {
-        let q = self.to_q.forward(x)?; // (N, T, D)
-        let k = self.to_k.forward(x)?;
-        let v = self.to_v.forward(x)?;
+        let (q, k, v) = self.queries_keys_values(x)?;
         let mask = if call.strategy.is_windowed() {
             AttentionMask::Windowed(call.window)
         } else if call.makes_residual {

@@ -2,12 +2,13 @@
 //! report that says so.
 //!
 //! Batches alternate, raw then compressed, so that a busy machine slows both alike.
-//! Similarity is measured on the 8-bit pictures that people see, values in [0, 1].
+//! Similarity is measured on the 8-bit pictures that people see, values in [0, 1]; that of
+//! videos frame by frame.
 
 use dfa_core::cost::PlanCost;
 use dfa_core::liveness::peak_cache_bytes;
 use dfa_core::metric::image::{Image, ImageError, ImageShape, Layout};
-use dfa_core::metric::psnr::{mse, psnr};
+use dfa_core::metric::psnr::{mse, psnr_of};
 use dfa_core::metric::ssim::{Border, ssim};
 use dfa_core::wire::report::{
     ImageMetrics, REPORT_FORMAT, REPORT_VERSION, Report, ReportCache, ReportCost, ReportModel,
@@ -15,10 +16,11 @@ use dfa_core::wire::report::{
 };
 use dfa_core::wire::{CheckedPlan, plan_hash};
 
+use crate::decoding::DecodeError;
 use crate::generate::RunError;
 use crate::image_batch::{BatchCollector, ImageBatches, ImageRun};
 use crate::observer::Observer;
-use crate::picture::{Picture, PictureError};
+use crate::picture::{Clip, Picture};
 use crate::run_setup::{RunSetup, tool_version};
 
 /// Why two runs could not be compared.
@@ -29,7 +31,7 @@ pub enum CompareError {
     Run(#[from] RunError),
     /// There are no pictures to compare.
     #[error(transparent)]
-    Picture(#[from] PictureError),
+    Decode(#[from] DecodeError),
     /// The pictures cannot be measured (for example smaller than SSIM's window).
     #[error(transparent)]
     Metric(#[from] ImageError),
@@ -37,10 +39,10 @@ pub enum CompareError {
 
 /// Both runs, their pictures and the report.
 pub struct Comparison {
-    /// Pictures without compression.
-    pub raw: Vec<Picture>,
-    /// Pictures by the plan.
-    pub compressed: Vec<Picture>,
+    /// Images or videos without compression.
+    pub raw: Vec<Clip>,
+    /// Images or videos by the plan.
+    pub compressed: Vec<Clip>,
     /// All numbers.
     pub report: Report,
 }
@@ -64,7 +66,7 @@ pub fn compare(
         batches.run_one(first, Some(&plan.plan), &mut compressed, observer)?;
     }
     let (raw_run, compressed_run) = (raw.finish()?, compressed.finish()?);
-    let (raw, compressed) = (raw_run.pictures()?, compressed_run.pictures()?);
+    let (raw, compressed) = (raw_run.clips(setup)?, compressed_run.clips(setup)?);
     let n_in_batch = batch_size.max(1).min(setup.n_images());
     let is_guided = setup.run.guidance.is_on();
     let report = Report {
@@ -95,23 +97,41 @@ pub fn compare(
 /// How alike the pictures are, one after the other.
 fn all_metrics(
     setup: &RunSetup,
-    raw: &[Picture],
-    compressed: &[Picture],
+    raw: &[Clip],
+    compressed: &[Clip],
 ) -> Result<Vec<ImageMetrics>, ImageError> {
     let pairs = raw.iter().zip(compressed).enumerate();
     let metrics = pairs.map(|(index, (raw, compressed))| {
-        image_metrics(index, setup.subject_name(index), raw, compressed)
+        clip_metrics(index, setup.subject_name(index), raw, compressed)
     });
     metrics.collect()
 }
 
-/// How alike two pictures are.
-fn image_metrics(
+/// How alike two images or videos are: MSE and SSIM are means over the frames, PSNR is that
+/// of the mean MSE.
+fn clip_metrics(
     index: usize,
     label: String,
-    raw: &Picture,
-    compressed: &Picture,
+    raw: &Clip,
+    compressed: &Clip,
 ) -> Result<ImageMetrics, ImageError> {
+    let pairs = raw.frames().iter().zip(compressed.frames());
+    let frames = pairs.map(|(raw, compressed)| frame_metrics(raw, compressed));
+    let frames: Vec<(f64, f64)> = frames.collect::<Result<_, _>>()?;
+    let n_frames = frames.len() as f64;
+    let mse = frames.iter().map(|(mse, _)| mse).sum::<f64>() / n_frames;
+    let psnr_db = psnr_of(mse, 1.0);
+    Ok(ImageMetrics {
+        index,
+        label,
+        mse,
+        psnr_db: psnr_db.is_finite().then_some(psnr_db),
+        ssim: frames.iter().map(|(_, ssim)| ssim).sum::<f64>() / n_frames,
+    })
+}
+
+/// MSE and SSIM of two pictures.
+fn frame_metrics(raw: &Picture, compressed: &Picture) -> Result<(f64, f64), ImageError> {
     let shape = ImageShape {
         width: raw.width(),
         height: raw.height(),
@@ -120,14 +140,8 @@ fn image_metrics(
     };
     let (raw, compressed) = (raw.values(), compressed.values());
     let (raw, compressed) = (Image::new(shape, &raw)?, Image::new(shape, &compressed)?);
-    let psnr_db = psnr(&raw, &compressed, 1.0)?;
-    Ok(ImageMetrics {
-        index,
-        label,
-        mse: mse(&raw, &compressed)?,
-        psnr_db: psnr_db.is_finite().then_some(psnr_db),
-        ssim: ssim(&raw, &compressed, 1.0, Border::Inside)?,
-    })
+    let ssim = ssim(&raw, &compressed, 1.0, Border::Inside)?;
+    Ok((mse(&raw, &compressed)?, ssim))
 }
 
 fn report_model(setup: &RunSetup) -> ReportModel {

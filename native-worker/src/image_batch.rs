@@ -4,9 +4,10 @@
 use candle_core::Tensor;
 use dfa_core::CompressionPlan;
 
+use crate::decoding::{self, DecodeError};
 use crate::generate::{Generated, RunError, generate};
 use crate::observer::Observer;
-use crate::picture::{Picture, PictureError};
+use crate::picture::Clip;
 use crate::run_setup::RunSetup;
 
 /// All images of a run, and what they took.
@@ -103,14 +104,11 @@ impl ImageBatches<'_> {
 }
 
 impl ImageRun {
-    /// The images, for a model whose latents are pixels.
+    /// The images or videos.
     ///
     /// # Errors
-    /// [`PictureError`].
-    pub fn pictures(&self) -> Result<Vec<Picture>, PictureError> {
-        let n_images = self.latent.dim(0)?;
-        (0..n_images)
-            .map(|image| Picture::from_latent(&self.latent.get(image)?))
-            .collect()
+    /// [`DecodeError`].
+    pub fn clips(&self, setup: &RunSetup) -> Result<Vec<Clip>, DecodeError> {
+        decoding::clips(setup, &self.latent)
     }
 }

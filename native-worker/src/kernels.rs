@@ -3,11 +3,12 @@
 //! without touching a model.
 //!
 //! - [`isa`]: which instruction set a kernel is compiled for, chosen at run time.
-//! - [`attention`]: full and window attention; a plain reference and a tiled kernel.
+//! - [`attention`]: full, window and cross attention; a plain reference and a tiled kernel.
 //! - [`conv`]: convolution of feature maps, tiled.
 //! - [`elementwise`]: GELU, layer norm with modulation, gated skip connection.
 //! - [`group_norm`]: group norm, and the SiLU after it, as a convolution reads it.
 //! - [`linear`]: matrix multiply with bias.
+//! - [`per_head`]: norm and rotation of single heads.
 //! - [`widen`]: weights in their stored type, and widening them.
 //! - [`ops`]: all of these on tensors.
 //!
@@ -20,4 +21,5 @@ pub mod group_norm;
 pub mod isa;
 pub mod linear;
 pub mod ops;
+pub mod per_head;
 pub mod widen;

@@ -9,6 +9,7 @@
 //! 1. [`model_folder`]: what a folder holds, checked; [`run_setup`]: a run made ready.
 //! 2. [`calibrate`]: Algorithm 1 with real forward passes.
 //! 3. [`generate`]: the denoising loop, raw or by a plan; [`image_batch`]: many images.
+//!    [`decoding`]: from latents to images and videos.
 //! 4. [`compare`]: raw beside compressed, with [`picture`] and [`report_html`];
 //!    [`made_files`]: what runs leave, as bytes.
 //!    [`plan_import`]: plans from files of any known format.
@@ -31,6 +32,7 @@ pub mod calibrate;
 pub mod cli;
 pub mod compare;
 pub mod convert;
+pub mod decoding;
 pub mod diffusion;
 pub mod generate;
 pub mod http;

@@ -5,9 +5,10 @@ use dfa_core::wire::job::ArtifactRole;
 use dfa_core::wire::{CheckedPlan, plan_hash};
 
 use crate::compare::Comparison;
+use crate::decoding::DecodeError;
 use crate::image_batch::ImageRun;
 use crate::model_folder::ModelFolder;
-use crate::picture::{GridRow, Picture, PictureError, PictureGrid};
+use crate::picture::{Clip, GridRow, Picture, PictureError, PictureGrid};
 use crate::report_html::{ReportImage, ReportPage, report_html};
 use crate::run_setup::{RunSetup, Subjects, tool_version};
 
@@ -32,6 +33,9 @@ pub enum MadeFilesError {
     /// A picture could not be made.
     #[error(transparent)]
     Picture(#[from] PictureError),
+    /// The latents could not be decoded.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
     /// The report could not be written as JSON.
     #[error("the report cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -71,7 +75,8 @@ impl MadeFile {
     }
 }
 
-/// `000-name.png` and so on; every picture says how it was made.
+/// `000-name.png` and so on, of videos also `000-name.apng`; every picture says how it was
+/// made.
 ///
 /// # Errors
 /// [`MadeFilesError`].
@@ -80,12 +85,82 @@ pub fn image_files(
     plan: Option<&CheckedPlan>,
     made: &ImageRun,
 ) -> Result<Vec<MadeFile>, MadeFilesError> {
-    let pictures = made.pictures()?;
-    let files = pictures.iter().enumerate().map(|(index, picture)| {
-        let bytes = picture.to_png_bytes(&picture_text(setup, plan, index))?;
-        Ok(MadeFile::png(picture_name(setup, index), ArtifactRole::Image, bytes).of_image(index))
-    });
-    files.collect()
+    let mut files = Vec::new();
+    for (index, clip) in made.clips(setup)?.iter().enumerate() {
+        let name = ClipName {
+            folder: "",
+            stem: picture_name(setup, index),
+            roles: GENERATED,
+        };
+        files.extend(clip_files(
+            clip,
+            &name,
+            &picture_text(setup, plan, index),
+            index,
+        )?);
+    }
+    Ok(files)
+}
+
+/// What the files of an image or a video are called.
+struct ClipName {
+    /// Folder and prefix.
+    folder: &'static str,
+    /// Name without its ending.
+    stem: String,
+    roles: ClipRoles,
+}
+
+/// Roles of the files of an image or a video.
+#[derive(Clone, Copy)]
+struct ClipRoles {
+    image: ArtifactRole,
+    video: ArtifactRole,
+    strip: ArtifactRole,
+}
+
+const GENERATED: ClipRoles = ClipRoles {
+    image: ArtifactRole::Image,
+    video: ArtifactRole::Video,
+    strip: ArtifactRole::Strip,
+};
+const RAW: ClipRoles = ClipRoles {
+    image: ArtifactRole::RawImage,
+    video: ArtifactRole::RawVideo,
+    strip: ArtifactRole::RawStrip,
+};
+const COMPRESSED: ClipRoles = ClipRoles {
+    image: ArtifactRole::CompressedImage,
+    video: ArtifactRole::CompressedVideo,
+    strip: ArtifactRole::CompressedStrip,
+};
+
+/// An image is a PNG; a video is an animated PNG, and a PNG with a strip of its frames.
+fn clip_files(
+    clip: &Clip,
+    name: &ClipName,
+    text: &[(&str, String)],
+    index: usize,
+) -> Result<Vec<MadeFile>, MadeFilesError> {
+    let ClipName {
+        folder,
+        stem,
+        roles,
+    } = name;
+    let bytes = clip.still()?.to_png_bytes(text)?;
+    if clip.fps().is_none() {
+        let image = MadeFile::png(format!("{folder}{stem}.png"), roles.image, bytes);
+        return Ok(vec![image.of_image(index)]);
+    }
+    let strip = MadeFile::png(format!("{folder}{stem}-strip.png"), roles.strip, bytes);
+    let video = MadeFile {
+        name: format!("{folder}{stem}.apng"),
+        role: roles.video,
+        media_type: "image/apng",
+        image_index: Some(index),
+        bytes: clip.to_apng_bytes(text)?,
+    };
+    Ok(vec![video, strip.of_image(index)])
 }
 
 /// Everything that a comparison leaves: `images/`, `grid.png`, `report.json` and
@@ -105,13 +180,16 @@ pub fn comparison_files(
         grid_file(setup, plan, found)?,
     ];
     for (index, (raw, compressed)) in found.raw.iter().zip(&found.compressed).enumerate() {
-        let name = picture_name(setup, index);
-        let bytes = raw.to_png_bytes(&picture_text(setup, None, index))?;
-        let raw = MadeFile::png(format!("images/raw-{name}"), ArtifactRole::RawImage, bytes);
-        let bytes = compressed.to_png_bytes(&picture_text(setup, Some(plan), index))?;
-        let name = format!("images/compressed-{name}");
-        let compressed = MadeFile::png(name, ArtifactRole::CompressedImage, bytes);
-        files.extend([raw.of_image(index), compressed.of_image(index)]);
+        let name = |folder, roles| ClipName {
+            folder,
+            stem: picture_name(setup, index),
+            roles,
+        };
+        let text = picture_text(setup, None, index);
+        files.extend(clip_files(raw, &name("images/raw-", RAW), &text, index)?);
+        let text = picture_text(setup, Some(plan), index);
+        let name = name("images/compressed-", COMPRESSED);
+        files.extend(clip_files(compressed, &name, &text, index)?);
     }
     Ok(files)
 }
@@ -123,12 +201,14 @@ fn grid_file(
 ) -> Result<MadeFile, MadeFilesError> {
     let pairs = found.raw.iter().zip(&found.compressed);
     let rows = pairs.zip(&found.report.images);
-    let rows = rows.map(|((raw, compressed), metrics)| GridRow {
-        label: metrics.label.clone(),
-        raw: raw.clone(),
-        compressed: compressed.clone(),
+    let rows = rows.map(|((raw, compressed), metrics)| {
+        Ok(GridRow {
+            label: metrics.label.clone(),
+            raw: raw.still()?,
+            compressed: compressed.still()?,
+        })
     });
-    let rows = rows.collect();
+    let rows = rows.collect::<Result<_, PictureError>>()?;
     let grid = PictureGrid { rows }.draw()?;
     let mut text = picture_text(setup, Some(plan), 0);
     text.retain(|(key, _)| !matches!(*key, "dfa:class" | "dfa:prompt" | "dfa:image_index"));
@@ -154,9 +234,10 @@ fn report_page(
 ) -> Result<MadeFile, MadeFilesError> {
     let mut pngs = Vec::new();
     for (raw, compressed) in found.raw.iter().zip(&found.compressed) {
-        let difference = raw.difference(compressed)?;
+        let (raw, compressed) = (raw.still()?, compressed.still()?);
+        let difference = raw.difference(&compressed)?;
         let png = |picture: &Picture| picture.to_png_bytes(&[]);
-        pngs.push([png(raw)?, png(compressed)?, png(&difference)?]);
+        pngs.push([png(&raw)?, png(&compressed)?, png(&difference)?]);
     }
     let images = pngs.iter().zip(&found.report.images);
     let images = images.map(|([raw, compressed, difference], metrics)| ReportImage {
@@ -183,17 +264,26 @@ fn report_page(
 
 /// Why the model's latents cannot be made into pictures here.
 pub fn why_no_pictures(folder: &ModelFolder) -> Option<String> {
+    let channels = folder.transformer.geometry().in_channels;
+    if let Some(vae) = &folder.vae {
+        return (vae.latent_channels != channels).then(|| {
+            format!(
+                "vae/ decodes latents of {} channels, the transformer makes {channels}: put the VAE of this model there",
+                vae.latent_channels
+            )
+        });
+    }
     if folder.has_vae {
         return Some(
-            "this model's latents need its VAE, and decoding with a VAE is not built yet".into(),
+            "this model's latents need its VAE, and vae/config.json is missing: fetch the folder vae/ too"
+                .into(),
         );
     }
-    let channels = folder.transformer.geometry().in_channels;
     (channels != 3)
         .then(|| format!("the model has no VAE and {channels} channels, which are no RGB pictures"))
 }
 
-/// `000-name.png`: the index, and what it shows in letters that every file system takes.
+/// `000-name`: the index, and what it shows in letters that every file system takes.
 fn picture_name(setup: &RunSetup, index: usize) -> String {
     let plain: String = setup
         .subject_name(index)
@@ -207,7 +297,7 @@ fn picture_name(setup: &RunSetup, index: usize) -> String {
             }
         })
         .collect();
-    format!("{index:03}-{plain}.png")
+    format!("{index:03}-{plain}")
 }
 
 /// What made a picture, for its text chunks.

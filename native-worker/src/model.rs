@@ -7,8 +7,12 @@
 //!
 //! - [`condition`]: what the images of a batch are to show.
 //! - [`dit`]: DiT with adaLN-Zero, class-conditional.
-//! - [`embed`]: patches, positions and timestep features.
-//! - [`linear`]: a linear layer and how it is loaded.
+//! - [`pixart`]: PixArt-Sigma, conditioned on text.
+//! - [`open_sora`]: STDiT2 of Open-Sora 1.1, videos of a text.
+//! - [`adaln_single`]: the modulation that networks with text have.
+//! - [`visible_text`], [`cross_attention`]: the text of a batch, and attention to it.
+//! - [`embed`]: patches, positions and features of numbers.
+//! - [`linear`], [`mlp`], [`qk_norm`]: layers and how they are loaded.
 //! - [`vae`]: the image autoencoder.
 
 use candle_core::{Result, Tensor};
@@ -16,11 +20,18 @@ use dfa_core::Block;
 
 use crate::attention::SelfAttention;
 
+pub mod adaln_single;
 pub mod condition;
+pub mod cross_attention;
 pub mod dit;
 pub mod embed;
 pub mod linear;
+pub mod mlp;
+pub mod open_sora;
+pub mod pixart;
+pub mod qk_norm;
 pub mod vae;
+pub mod visible_text;
 
 pub use condition::{Condition, TextCondition};
 

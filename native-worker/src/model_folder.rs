@@ -9,11 +9,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use dfa_core::wire::ContentHash;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 pub mod class_names;
 pub mod dit_config;
+mod layout;
+pub mod open_sora_config;
+pub mod pixart_config;
 pub mod transformer_config;
 pub mod vae_config;
 pub mod weights;
@@ -21,10 +23,13 @@ pub mod weights;
 use crate::diffusion::sampler_config::SamplerConfig;
 pub use class_names::ClassNames;
 pub use dit_config::DitConfig;
-pub use transformer_config::{Family, FamilyDefaults, TransformerConfig};
+use layout::Layout;
+pub use open_sora_config::OpenSoraConfig;
+pub use pixart_config::PixArtConfig;
+pub use transformer_config::{Family, FamilyDefaults, TextFacts, TransformerConfig};
 pub use vae_config::VaeConfig;
 
-const TRANSFORMER_CONFIG: &str = "transformer/config.json";
+const VAE_CONFIG: &str = "vae/config.json";
 const SCHEDULER_CONFIG: &str = "scheduler/scheduler_config.json";
 
 /// A checked model folder: what its configuration says, as typed facts.
@@ -36,12 +41,16 @@ pub struct ModelFolder {
     pub model_id: String,
     /// Names of the classes, by index; empty if the folder names none.
     pub class_names: ClassNames,
+    /// Where the transformer's `config.json` and weights are.
+    pub transformer_folder: PathBuf,
     /// Shape of the transformer.
     pub transformer: TransformerConfig,
     /// What `scheduler/scheduler_config.json` says.
     pub sampler: SamplerConfig,
     /// Whether a VAE stands between latents and pixels; without one the latent is the image.
     pub has_vae: bool,
+    /// What `vae/config.json` says, if it is there.
+    pub vae: Option<VaeConfig>,
     /// The safetensors files of the transformer, in the order of their names.
     pub weight_files: Vec<PathBuf>,
 }
@@ -51,9 +60,9 @@ pub struct ModelFolder {
 pub struct ModelIdentity {
     /// SHA-256 of the weight files' bytes, one after the other.
     pub weights_sha256: ContentHash,
-    /// SHA-256 of `transformer/config.json`.
+    /// SHA-256 of the transformer's `config.json`.
     pub config_sha256: ContentHash,
-    /// SHA-256 of `scheduler/scheduler_config.json`.
+    /// SHA-256 of `scheduler/scheduler_config.json`; of nothing if the folder has none.
     pub scheduler_sha256: ContentHash,
 }
 
@@ -117,17 +126,6 @@ pub enum FolderError {
     Weights(#[from] weights::WeightsError),
 }
 
-/// The part of `model_index.json` that we read.
-#[derive(Deserialize)]
-struct ModelIndex {
-    #[serde(rename = "_class_name")]
-    class_name: Option<String>,
-    #[serde(default)]
-    id2label: std::collections::BTreeMap<String, String>,
-    #[serde(default)]
-    vae: (Option<String>, Option<String>),
-}
-
 impl ModelFolder {
     /// Opens a folder and checks everything but the weights' contents.
     ///
@@ -138,17 +136,13 @@ impl ModelFolder {
             let path = path.to_path_buf();
             return Err(FolderError::NotAFolder { path });
         }
-        let index = read_model_index(&path.join("model_index.json"))?;
-        let transformer = TransformerConfig::Dit(DitConfig::read(&path.join(TRANSFORMER_CONFIG))?);
-        let sampler_path = path.join(SCHEDULER_CONFIG);
-        let text = read_text(
-            &sampler_path,
-            "the scheduler's betas and prediction type are needed",
-        )?;
-        let sampler = SamplerConfig::from_json(&text).map_err(|source| FolderError::Sampler {
-            path: sampler_path,
-            source,
-        })?;
+        let layout = Layout::read(path)?;
+        let sampler = sampler_config(path, layout.transformer.family())?;
+        let vae_path = path.join(VAE_CONFIG);
+        let vae = match vae_path.exists() {
+            true => Some(VaeConfig::read(&vae_path)?),
+            false => None,
+        };
         let name = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
         let model_id = name
             .file_name()
@@ -157,16 +151,26 @@ impl ModelFolder {
             .into_owned();
         Ok(Self {
             model_id,
-            class_names: ClassNames::from_id2label(&index.id2label),
-            transformer,
+            class_names: ClassNames::from_id2label(&layout.index.id2label),
             sampler,
-            has_vae: index.vae.1.is_some(),
-            weight_files: weights::find_files(
-                &path.join("transformer"),
-                weights::WeightStem::Diffusers,
-            )?,
+            has_vae: layout.index.vae.1.is_some() || vae.is_some(),
+            vae,
+            weight_files: layout.weight_files()?,
+            transformer: layout.transformer,
+            transformer_folder: layout.transformer_folder,
             path: path.to_path_buf(),
         })
+    }
+
+    /// Image pixels per latent value along each side; 1 without a VAE.
+    pub fn vae_factor(&self) -> usize {
+        match &self.vae {
+            Some(vae) => vae.factor(),
+            // The VAE of every family that has one; videos are always decoded, perhaps by a
+            // VAE that is not in this folder.
+            None if self.has_vae || self.transformer.family().makes_videos() => 8,
+            None => 1,
+        }
     }
 
     /// Hashes the weights and the configuration. Reads every byte of the weights.
@@ -176,25 +180,28 @@ impl ModelFolder {
     pub fn identity(&self) -> Result<ModelIdentity, FolderError> {
         Ok(ModelIdentity {
             weights_sha256: sha256_of_files(&self.weight_files)?,
-            config_sha256: sha256_of_files(&[self.path.join(TRANSFORMER_CONFIG)])?,
-            scheduler_sha256: sha256_of_files(&[self.path.join(SCHEDULER_CONFIG)])?,
+            config_sha256: sha256_of_files(&[self.transformer_folder.join("config.json")])?,
+            scheduler_sha256: sha256_of_files(&scheduler_files(&self.path))?,
         })
     }
 }
 
-fn read_model_index(path: &Path) -> Result<ModelIndex, FolderError> {
-    let hint = "a diffusers pipeline folder has one; is this the folder above transformer/?";
-    let index: ModelIndex = parse_json(path, &read_text(path, hint)?)?;
-    match index.class_name.as_deref() {
-        Some("DiTPipeline") | None => Ok(index),
-        Some(other) => Err(FolderError::Unsupported {
-            path: path.to_path_buf(),
-            key: "_class_name",
-            found: format!("{other:?}"),
-            expected: "only DiTPipeline is built so far (PixArt-Sigma and Open-Sora are to follow)"
-                .into(),
-        }),
+/// The scheduler's configuration; Open-Sora's folder on the hub has none, nor has a copy of
+/// it to have one.
+fn sampler_config(path: &Path, family: Family) -> Result<SamplerConfig, FolderError> {
+    if family == Family::OpenSora && scheduler_files(path).is_empty() {
+        return Ok(SamplerConfig::open_sora());
     }
+    let path = path.join(SCHEDULER_CONFIG);
+    let hint = "the scheduler's betas and prediction type are needed";
+    let text = read_text(&path, hint)?;
+    SamplerConfig::from_json(&text).map_err(|source| FolderError::Sampler { path, source })
+}
+
+/// The scheduler's configuration, if the folder has one.
+fn scheduler_files(path: &Path) -> Vec<PathBuf> {
+    let file = path.join(SCHEDULER_CONFIG);
+    file.exists().then_some(file).into_iter().collect()
 }
 
 /// Reads a small text file.

@@ -1,6 +1,7 @@
 //! Pixels: from a latent to an 8-bit picture, how two pictures differ, and a grid of them.
 //!
 //! - [`png_file`]: pictures as PNG files, with words in their text chunks.
+//! - [`clip`]: an image or a video, and animated PNGs.
 //! - [`grid`]: raw | compressed | difference, one row per image, as one picture.
 //!
 //! Always true of a picture that exists: it has at least one pixel, at most
@@ -8,10 +9,12 @@
 
 use candle_core::{DType, Tensor};
 
+pub mod clip;
 mod font;
 pub mod grid;
 pub mod png_file;
 
+pub use clip::Clip;
 pub use grid::{GridRow, PictureGrid};
 pub use png_file::{read_png, write_png};
 

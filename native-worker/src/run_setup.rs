@@ -17,20 +17,28 @@ use crate::diffusion::denoiser::Denoiser;
 use crate::diffusion::guidance::BadGuidance;
 use crate::diffusion::noise;
 use crate::diffusion::sampler::SamplerError;
+use crate::diffusion::step_noise::{GivenNoise, StepNoise};
 use crate::model::dit::Dit;
+use crate::model::open_sora::OpenSora;
+use crate::model::pixart::PixArt;
 use crate::model::{Condition, Geometry, LatentSize, Transformer};
 use crate::model_folder::class_names::LabelError;
 use crate::model_folder::{FolderError, ModelFolder, ModelIdentity, TransformerConfig};
+pub use crate::tensor_file::TensorFile;
+use crate::text::{EmbedsError, TextError};
 
+mod aspect_ratio_bins;
 mod checked_run;
 pub mod sizes;
 mod start_latents;
 pub mod subjects;
+mod text_condition;
 
 pub use checked_run::CheckedRun;
 use checked_run::GivenLatents;
 use start_latents::{hash_of, read_latents};
 pub use subjects::{Purpose, Subjects};
+use text_condition::encode;
 
 /// Most denoising steps of a run.
 pub const MAX_STEPS: usize = 1000;
@@ -61,8 +69,13 @@ pub struct RunSpec {
     pub purpose: Purpose,
     /// Start noise from a file; sets batch and size.
     pub latents: Option<TensorFile>,
+    /// Noise of every step of an ancestral sampler, (steps, images, channels, …), instead of
+    /// that of the seed.
+    pub step_noise: Option<TensorFile>,
     /// Size in pixels, `(width, height)`.
     pub size: Option<(usize, usize)>,
+    /// Draw at the nearest size that PixArt-Sigma was trained at, and cut to `size`.
+    pub resolution_binning: bool,
     /// Frames of a video.
     pub n_frames: Option<usize>,
     /// Frames per second that a video model is told.
@@ -77,15 +90,6 @@ pub struct RunSpec {
     pub seed: u64,
     /// Which half of the residual `wa_rs+asc` uses.
     pub residual_half: ResidualHalf,
-}
-
-/// A tensor in a safetensors file: `FILE` or `FILE:TENSOR`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TensorFile {
-    /// The file.
-    pub path: PathBuf,
-    /// The tensor's name; may be left out if the file holds just one.
-    pub tensor: Option<String>,
 }
 
 /// Why a run cannot be set up.
@@ -127,11 +131,37 @@ pub enum SetupError {
         remedy: &'static str,
     },
     /// Texts cannot be encoded.
-    #[error("{0}")]
-    Text(String),
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// Texts that somebody else encoded are not usable.
+    #[error(transparent)]
+    Embeds(#[from] EmbedsError),
+    /// The text encoder is that of another model.
+    #[error(
+        "text_encoder/ makes vectors of {found}, but the transformer takes {expected}: put the text encoder of this model there"
+    )]
+    OtherTextEncoder {
+        /// The encoder's width.
+        found: usize,
+        /// E of the transformer.
+        expected: usize,
+    },
+    /// Guidance needs the negative prompt's embeddings too.
+    #[error(
+        "the file of prompt embeddings has no negative_prompt_embeds, which guidance needs: add them, or give --guidance 1"
+    )]
+    NoNegativeEmbeds,
     /// The start noise is not usable.
     #[error("start latents {path}: {reason}")]
     Latents {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The noise of the steps is not usable.
+    #[error("step noise {path}: {reason}")]
+    StepNoise {
         /// The file.
         path: PathBuf,
         /// What is wrong.
@@ -152,6 +182,7 @@ impl SetupError {
                 | Self::OutOfRange { .. }
                 | Self::Sampler(_)
                 | Self::NoPrompt
+                | Self::NoNegativeEmbeds
                 | Self::NotForThisFamily { .. }
         )
     }
@@ -189,6 +220,8 @@ impl LoadedModel {
 pub fn load_transformer(folder: &ModelFolder) -> Result<Arc<dyn Transformer>, FolderError> {
     match &folder.transformer {
         TransformerConfig::Dit(config) => Ok(Arc::new(Dit::load(folder, config)?)),
+        TransformerConfig::PixArt(config) => Ok(Arc::new(PixArt::load(folder, config)?)),
+        TransformerConfig::OpenSora(config) => Ok(Arc::new(OpenSora::load(folder, config)?)),
     }
 }
 
@@ -202,24 +235,38 @@ pub struct RunSetup {
     pub condition: Condition,
     /// Start noise, (B, C, …).
     pub latent: Tensor,
+    /// What an ancestral sampler adds at each step.
+    pub step_noise: StepNoise,
     /// Hash of the start noise, if it came from a file.
     pub latents_sha256: Option<ContentHash>,
+    /// Hash of the texts, if somebody else encoded them.
+    pub embeds_sha256: Option<ContentHash>,
+    /// What a person should know before the run.
+    pub warnings: Vec<String>,
+    /// Hash of the noise of the steps, if it came from a file.
+    pub step_noise_sha256: Option<ContentHash>,
 }
 
 impl RunSetup {
-    /// Opens, checks and loads everything.
+    /// Opens, checks and loads everything. Texts are encoded before the transformer is
+    /// loaded; `stop` is asked meanwhile.
     ///
     /// # Errors
     /// [`SetupError`] for the first thing that is wrong; cheap checks come first.
-    pub fn prepare(spec: &RunSpec) -> Result<Self, SetupError> {
+    pub fn prepare(spec: &RunSpec, stop: &dyn Fn() -> bool) -> Result<Self, SetupError> {
         let folder = ModelFolder::open(&spec.model)?;
         let (run, latent, latents_sha256) = checked_start(spec, &folder)?;
-        let condition = condition_of(&run)?;
+        let (step_noise, step_noise_sha256) = step_noise_of(spec, &run, &latent)?;
+        let encoded = encode(&folder, spec, (&run.subjects, run.guidance.is_on()), stop)?;
         let identity = folder.identity()?;
         Ok(Self {
             loaded: LoadedModel::load(folder, identity)?,
+            step_noise,
+            step_noise_sha256,
             run,
-            condition,
+            condition: encoded.condition,
+            embeds_sha256: encoded.embeds_sha256,
+            warnings: encoded.warnings,
             latent,
             latents_sha256,
         })
@@ -229,13 +276,23 @@ impl RunSetup {
     ///
     /// # Errors
     /// [`SetupError`].
-    pub fn with_model(spec: &RunSpec, loaded: LoadedModel) -> Result<Self, SetupError> {
+    pub fn with_model(
+        spec: &RunSpec,
+        loaded: LoadedModel,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Self, SetupError> {
         let (run, latent, latents_sha256) = checked_start(spec, &loaded.folder)?;
-        let condition = condition_of(&run)?;
+        let (step_noise, step_noise_sha256) = step_noise_of(spec, &run, &latent)?;
+        let of_run = (&run.subjects, run.guidance.is_on());
+        let encoded = encode(&loaded.folder, spec, of_run, stop)?;
         Ok(Self {
             loaded,
+            step_noise,
+            step_noise_sha256,
             run,
-            condition,
+            condition: encoded.condition,
+            embeds_sha256: encoded.embeds_sha256,
+            warnings: encoded.warnings,
             latent,
             latents_sha256,
         })
@@ -252,7 +309,9 @@ impl RunSetup {
             model: self.loaded.model.as_ref(),
             sampler: &self.run.sampler,
             guidance: self.run.guidance,
-            condition: self.condition.of_images(images),
+            condition: self.condition.of_images(images.clone()),
+            images,
+            step_noise: &self.step_noise,
             size: self.run.size,
             video: self.run.video,
         }
@@ -331,14 +390,30 @@ pub fn tool_version() -> String {
     format!("dfa {}", env!("CARGO_PKG_VERSION"))
 }
 
-/// What the model is conditioned on.
-fn condition_of(run: &CheckedRun) -> Result<Condition, SetupError> {
-    match &run.subjects {
-        Subjects::Classes(classes) => Ok(Condition::Classes(classes.clone())),
-        Subjects::Prompts { .. } | Subjects::Embeds { .. } => {
-            Err(SetupError::Text("text models are not built yet".into()))
-        }
+/// What an ancestral sampler adds, checked against the run.
+fn step_noise_of(
+    spec: &RunSpec,
+    run: &CheckedRun,
+    latent: &Tensor,
+) -> Result<(StepNoise, Option<ContentHash>), SetupError> {
+    let Some(file) = &spec.step_noise else {
+        return Ok((StepNoise::Seeded { seed: run.seed }, None));
+    };
+    if !run.sampler.needs_noise() {
+        return Err(SetupError::OutOfRange {
+            what: "--step-noise",
+            found: format!("given for {}", run.sampler_kind),
+            expected: "left out: only iddpm adds noise at its steps".into(),
+        });
     }
+    let wrong = |reason: String| SetupError::StepNoise {
+        path: file.path.clone(),
+        reason,
+    };
+    let noise = file.read().map_err(|error| wrong(error.to_string()))?;
+    let given = GivenNoise::new(&noise, run.sampler.n_steps(), latent.dims());
+    let given = given.map_err(|error| wrong(error.to_string()))?;
+    Ok((StepNoise::Given(given), Some(hash_of(&noise)?)))
 }
 
 /// The values of the run and its start noise.

@@ -1,9 +1,28 @@
 //! One tensor that somebody brings in a safetensors file: start latents, step noise,
 //! prompt embeddings.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
+
+/// A tensor in a safetensors file: `FILE` or `FILE:TENSOR`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The tensor's name; may be left out if the file holds just one.
+    pub tensor: Option<String>,
+}
+
+impl TensorFile {
+    /// The tensor, as f32, finite.
+    ///
+    /// # Errors
+    /// [`TensorFileError`].
+    pub fn read(&self) -> Result<Tensor, TensorFileError> {
+        read_tensor(&self.path, self.tensor.as_deref())
+    }
+}
 
 /// Why a tensor cannot be read; the caller says what it was to be.
 #[derive(Debug, thiserror::Error)]

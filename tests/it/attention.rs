@@ -105,8 +105,69 @@ fn tiled_agrees_with_the_reference() {
     );
 }
 
+/// Queries of `shape`, and texts of these lengths one after the other, seen back to front:
+/// the order of the texts need not be that of the samples.
+fn assert_cross_agrees(shape: AttentionShape, lengths: &[usize]) {
+    let mut end = 0;
+    let mut visible: Vec<_> = lengths
+        .iter()
+        .map(|n| {
+            end += n;
+            end - n..end
+        })
+        .collect();
+    visible.reverse();
+    let q = values(shape.n_elements(), 1);
+    let k = values(end * shape.width(), 2);
+    let v = values(end * shape.width(), 3);
+    let inputs = Qkv {
+        q: &q,
+        k: &k,
+        v: &v,
+    };
+    let mut expected = vec![f32::NAN; shape.n_elements()];
+    reference::cross_attend(shape, &visible, inputs, &mut expected);
+    for isa in Isa::available() {
+        let mut found = vec![f32::NAN; shape.n_elements()];
+        tiled::cross_attend(isa, shape, &visible, inputs, &mut found);
+        let (difference, idx) = max_difference(&expected, &found);
+        assert!(
+            difference <= TOLERANCE,
+            "{} {shape:?} {visible:?}: element {idx} off by {difference}",
+            isa.name()
+        );
+    }
+}
+
+#[test]
+fn attention_to_a_text_agrees_with_the_reference() {
+    assert_cross_agrees(shape(1, 1, 1, 1), &[1]);
+    assert_cross_agrees(shape(2, 70, 2, 72), &[300, 1]);
+    assert_cross_agrees(shape(3, 33, 3, 8), &[7, 120, 64]);
+}
+
+#[test]
+fn attention_to_a_text_of_ones_own_is_self_attention() {
+    let shape = shape(2, 37, 2, 12);
+    let arrays = Arrays::new(shape);
+    let own = [0..37, 37..74];
+    for isa in Isa::available() {
+        let mut found = vec![f32::NAN; shape.n_elements()];
+        tiled::cross_attend(isa, shape, &own, arrays.qkv(), &mut found);
+        assert_eq!(found, run_tiled(isa, shape, AttentionMask::Full, &arrays));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn attention_to_a_text_agrees_everywhere(
+        lengths in proptest::collection::vec(1usize..150, 1..4), n_tokens in 1usize..100,
+        n_heads in 1usize..4, head_size in 1usize..20,
+    ) {
+        assert_cross_agrees(shape(lengths.len(), n_tokens, n_heads, head_size), &lengths);
+    }
+
     #[test]
     fn tiled_agrees_with_the_reference_everywhere(
         batch in 1usize..3, n_tokens in 1usize..150, n_heads in 1usize..4, head_size in 1usize..20,

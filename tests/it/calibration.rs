@@ -7,6 +7,7 @@ use dfa_core::{Block, Step, Strategy, Window};
 use dfa_native_worker::calibrate::{
     self, CalibrateError, CalibrateRequest, Calibration, Checkpoint, CheckpointError, Saving,
 };
+use dfa_native_worker::diffusion::denoiser::Denoiser;
 use dfa_native_worker::generate::{RunError, generate};
 use dfa_native_worker::observer::{Event, Observer, Unobserved};
 use dfa_tests::closeness::relative_l2;
@@ -40,7 +41,6 @@ fn calibrated(run: &TestRun, request: &CalibrateRequest, seed: u64) -> Calibrati
 /// Plan, losses and final latents of a straightforward PyTorch program on the same weights.
 fn check_against_oracle(name: &str, open: fn(usize, f64, &[u32]) -> TestRun) {
     let oracle = json(&format!("oracle/{name}.json"));
-    let arrays = tensors(&format!("oracle/{name}.safetensors"));
     let labels: Vec<u32> = ints(&oracle["labels"])
         .iter()
         .map(|&label| label as u32)
@@ -50,7 +50,14 @@ fn check_against_oracle(name: &str, open: fn(usize, f64, &[u32]) -> TestRun) {
         oracle["guidance_scale"].as_f64().unwrap(),
         &labels,
     );
-    let timesteps: Vec<u64> = run
+    check_runs(name, &run.denoiser());
+}
+
+/// The runs of an oracle's fixture, whatever the family.
+pub(crate) fn check_runs(name: &str, denoiser: &Denoiser<'_>) {
+    let oracle = json(&format!("oracle/{name}.json"));
+    let arrays = tensors(&format!("oracle/{name}.safetensors"));
+    let timesteps: Vec<u64> = denoiser
         .sampler
         .timesteps()
         .iter()
@@ -58,7 +65,7 @@ fn check_against_oracle(name: &str, open: fn(usize, f64, &[u32]) -> TestRun) {
         .collect();
     assert_eq!(timesteps, ints(&oracle["timesteps"]));
 
-    let raw = generate(&run.denoiser(), None, &arrays["start"], &mut Unobserved).unwrap();
+    let raw = generate(denoiser, None, &arrays["start"], &mut Unobserved).unwrap();
     let error = relative_l2(&values(&arrays["raw_final"]), &values(&raw.latent));
     assert!(error < 1e-4, "{name}, raw latents: {error}");
 
@@ -66,16 +73,15 @@ fn check_against_oracle(name: &str, open: fn(usize, f64, &[u32]) -> TestRun) {
         let case_name = case["name"].as_str().unwrap();
         let loss: LossKind = case["loss"].as_str().unwrap().parse().unwrap();
         let threshold = case["threshold"].as_f64().unwrap();
-        let window = Window::eighth_of(run.n_tokens());
-        let request = request(loss, threshold, SearchMode::Exact, window);
-        let found = calibrate::calibrate(
-            &run.denoiser(),
-            &request,
-            &arrays["start"],
-            None,
-            &mut Unobserved,
-        )
-        .unwrap();
+        let window = Window::eighth_of(denoiser.model.geometry().n_tokens(denoiser.size));
+        let mut request = request(loss, threshold, SearchMode::Exact, window);
+        if let Some(candidates) = case["candidates"].as_array() {
+            let candidates = candidates.iter().map(|name| name.as_str().unwrap().parse());
+            request.search.candidates = candidates.map(Result::unwrap).collect();
+        }
+        let found =
+            calibrate::calibrate(denoiser, &request, &arrays["start"], None, &mut Unobserved)
+                .unwrap();
         check_losses(&format!("{name} {case_name}"), case, &found);
         check_plan(&format!("{name} {case_name}"), case, &found);
         let expected = values(&arrays[&format!("{case_name}.final")]);
@@ -85,7 +91,7 @@ fn check_against_oracle(name: &str, open: fn(usize, f64, &[u32]) -> TestRun) {
             "{name} {case_name}, calibrated latents: {error}"
         );
         let made = generate(
-            &run.denoiser(),
+            denoiser,
             Some(&found.plan),
             &arrays["start"],
             &mut Unobserved,
@@ -124,7 +130,9 @@ fn check_losses(name: &str, case: &Value, found: &Calibration) {
             .loss_of(candidate)
             .unwrap_or_else(|| panic!("{name}: {step}, {block}, {candidate} not tried"));
         let wanted = measured["loss"].as_f64().unwrap();
-        let error = (f64::from(loss) - wanted).abs() / wanted.max(1e-6);
+        // Rounding alone moves an output by some 1e-7 of itself, and with it a loss by up to
+        // 1e-6: no share of the smallest ones.
+        let error = (f64::from(loss) - wanted).abs() / wanted.max(5e-4);
         assert!(
             error < 2e-3,
             "{name}: {step}, {block}, {candidate}: {loss} should be {wanted}"

@@ -11,10 +11,9 @@ use dfa_native_worker::model_folder::ModelFolder;
 use dfa_native_worker::run_setup::load_transformer;
 use dfa_native_worker::torch_file::TorchFile;
 use dfa_tests::closeness::relative_l2;
+use dfa_tests::family_run::full_forward;
 use dfa_tests::fixtures::{fixture, tensors, values};
 use serde_json::Value;
-
-use crate::dit::forward;
 
 /// Relative L2, f32 against f32; as for DiT itself.
 const TOLERANCE: f64 = 5e-5;
@@ -192,7 +191,7 @@ fn the_authors_dit_becomes_a_folder_that_computes_the_same() {
             video: None,
         };
         let of_image = |name: &str| golden[name].i(image..=image).unwrap();
-        let (output, _) = forward(model.as_ref(), &of_image("latent"), &input);
+        let (output, _) = full_forward(model.as_ref(), &of_image("latent"), &input).unwrap();
         let error = relative_l2(&values(&of_image("output")), &values(&output));
         assert!(error < TOLERANCE, "image {image}: {error}");
         // Not the weights: the authors' own convention for the timestep's features.

@@ -1,41 +1,15 @@
 //! DiT against diffusers' `DiTTransformer2DModel` on the same weights.
 
 use candle_core::{DType, IndexOp, Tensor};
-use dfa_core::{Block, Strategy, Window};
-use dfa_native_worker::attention::{LayerCache, LayerCall, SelfAttention};
-use dfa_native_worker::model::{Condition, StepInput, Transformer};
+use dfa_native_worker::model::{Condition, StepInput};
 use dfa_tests::closeness::relative_l2;
 use dfa_tests::engine::TestRun;
+use dfa_tests::family_run::full_forward;
 use dfa_tests::fixtures::{tensors, values};
 
 /// Relative L2, f32 against f32. Most of it comes from the timestep features: the last bit
 /// of `exp` in the frequencies is worth 6e-5 rad at timestep 999.
 const TOLERANCE: f64 = 5e-5;
-
-/// A forward pass with full attention everywhere; also the hidden state after each block.
-pub(super) fn forward(
-    model: &dyn Transformer,
-    latent: &Tensor,
-    input: &StepInput<'_>,
-) -> (Tensor, Vec<Tensor>) {
-    let pass = model.begin(input).unwrap();
-    let mut hidden = pass.embed(latent).unwrap();
-    let mut states = Vec::new();
-    for block in 0..model.geometry().n_blocks {
-        let cache = LayerCache::default();
-        let call = LayerCall {
-            strategy: Strategy::Full,
-            window: Window::symmetric(0),
-            guided: false,
-            makes_residual: false,
-            cache: &cache,
-        };
-        let mut attend = |layer: &SelfAttention, x: &Tensor| Ok(layer.execute(x, call)?.output);
-        hidden = pass.block(Block(block), &hidden, &mut attend).unwrap();
-        states.push(hidden.clone());
-    }
-    (pass.output(&hidden).unwrap(), states)
-}
 
 /// The fixture has another timestep for every image; ours are one per batch.
 fn check_against(run: &TestRun, fixture: &str) {
@@ -58,7 +32,7 @@ fn check_against(run: &TestRun, fixture: &str) {
         };
         let of_image = |name: &str| values(&golden[name].i(image..=image).unwrap());
         let latent = golden["latents"].i(image..=image).unwrap();
-        let (output, states) = forward(run.model.as_ref(), &latent, &input);
+        let (output, states) = full_forward(run.model.as_ref(), &latent, &input).unwrap();
         for (block, state) in states.iter().enumerate() {
             let name = format!("hidden.{block}");
             if golden.contains_key(&name) {
@@ -93,7 +67,7 @@ fn a_batch_is_its_images() {
             size: run.size(),
             video: None,
         };
-        forward(run.model.as_ref(), latent, &input).0
+        full_forward(run.model.as_ref(), latent, &input).unwrap().0
     };
     let batch = of(&latent, &[1, 2]);
     for image in 0..2 {

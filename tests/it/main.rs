@@ -11,6 +11,12 @@ mod attention;
 // DiT against diffusers' outputs.
 mod dit;
 
+// PixArt-Sigma against diffusers: forward passes, a whole run; its plans against the oracle.
+mod pixart;
+
+// Open-Sora against the authors' network; a whole run and its plans against the oracle.
+mod open_sora;
+
 // The method's invariants on real runs.
 mod invariants;
 

@@ -8,6 +8,7 @@ use dfa_native_worker::diffusion::denoiser::Denoiser;
 use dfa_native_worker::diffusion::guidance::Guidance;
 use dfa_native_worker::diffusion::noise::start_noise;
 use dfa_native_worker::diffusion::sampler::Sampler;
+use dfa_native_worker::diffusion::step_noise::StepNoise;
 use dfa_native_worker::model::{Condition, LatentSize, Transformer};
 use dfa_native_worker::model_folder::ModelFolder;
 use dfa_native_worker::run_setup::load_transformer;
@@ -21,6 +22,7 @@ pub struct TestRun {
     pub sampler: Sampler,
     pub guidance: Guidance,
     pub labels: Vec<u32>,
+    pub step_noise: StepNoise,
 }
 
 impl TestRun {
@@ -61,6 +63,7 @@ impl TestRun {
             sampler,
             guidance,
             labels: labels.to_vec(),
+            step_noise: StepNoise::Seeded { seed: 0 },
         }
     }
 
@@ -71,6 +74,8 @@ impl TestRun {
             sampler: &self.sampler,
             guidance: self.guidance,
             condition: Condition::Classes(self.labels.clone()),
+            images: 0..self.labels.len(),
+            step_noise: &self.step_noise,
             size: self.size(),
             video: None,
         }

@@ -7,6 +7,7 @@ pub mod client;
 pub mod closeness;
 pub mod dfa_command;
 pub mod engine;
+pub mod family_run;
 pub mod fixtures;
 pub mod random_model;
 pub mod worker;

@@ -29,7 +29,13 @@ pub fn mse(a: &Image<'_>, b: &Image<'_>) -> Result<f64, ImageError> {
 /// [`ImageError::DifferentSizes`] or [`ImageError::BadRange`].
 pub fn psnr(a: &Image<'_>, b: &Image<'_>, range: f64) -> Result<f64, ImageError> {
     check_range(range)?;
-    Ok(10.0 * libm::log10(range * range / mse(a, b)?))
+    Ok(psnr_of(mse(a, b)?, range))
+}
+
+/// Peak signal-to-noise ratio of a mean squared error, in decibels; infinite for 0. `range`
+/// as for [`psnr`].
+pub fn psnr_of(mse: f64, range: f64) -> f64 {
+    10.0 * libm::log10(range * range / mse)
 }
 
 /// ‖a − b‖₂ / ‖a‖₂, for tensors; dimensionless. 0 if both are zero, infinite if only the

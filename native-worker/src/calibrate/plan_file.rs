@@ -1,7 +1,7 @@
 //! A calibration's words: the settings that decide its plan, as text, and the plan file
 //! that it ends with.
 
-use dfa_core::wire::{CheckedPlan, PlanSearch};
+use dfa_core::wire::{CheckedPlan, ContentHash, PlanSearch};
 
 use super::checkpoint::Settings;
 use super::{CalibrateRequest, Calibration};
@@ -27,12 +27,12 @@ pub fn settings(setup: &RunSetup, request: &CalibrateRequest) -> Settings {
         ("residual_half", fingerprint.residual_half.to_string()),
         ("subjects", format!("{:?}", setup.run.subjects)),
         ("seed", setup.run.seed.to_string()),
+        ("latents", hash_or("from the seed", setup.latents_sha256)),
         (
-            "latents",
-            setup
-                .latents_sha256
-                .map_or_else(|| "from the seed".into(), |hash| hash.to_string()),
+            "step_noise",
+            hash_or("from the seed", setup.step_noise_sha256),
         ),
+        ("prompt_embeds", hash_or("none", setup.embeds_sha256)),
         ("threshold", request.search.threshold.to_string()),
         (
             "window",
@@ -43,6 +43,10 @@ pub fn settings(setup: &RunSetup, request: &CalibrateRequest) -> Settings {
         ("search", request.search.mode.as_str().to_owned()),
     ];
     entries.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+fn hash_or(otherwise: &str, hash: Option<ContentHash>) -> String {
+    hash.map_or_else(|| otherwise.to_owned(), |hash| hash.to_string())
 }
 
 /// The plan file of a finished calibration.

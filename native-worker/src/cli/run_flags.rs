@@ -46,9 +46,21 @@ pub(crate) struct RunFlags {
     /// Start noise, a safetensors tensor (images, channels, height, width).
     #[arg(long, env = "DFA_LATENTS", value_name = "FILE[:TENSOR]", conflicts_with_all = ["size", "n_images"])]
     latents: Option<TensorFile>,
-    /// Image size in pixels [default: the model's].
+    /// Noise of every step of the iddpm sampler, a safetensors tensor (steps, images,
+    /// channels, …) [default: from the seed].
+    #[arg(
+        long,
+        env = "DFA_STEP_NOISE",
+        value_name = "FILE[:TENSOR]",
+        requires = "latents"
+    )]
+    step_noise: Option<TensorFile>,
+    /// Size in pixels [default: the model's].
     #[arg(long, env = "DFA_SIZE", value_name = "WxH", value_parser = parse_size)]
     size: Option<(usize, usize)>,
+    /// Draw at the nearest size that PixArt-Sigma was trained at, and cut to --size.
+    #[arg(long, env = "DFA_RESOLUTION_BINNING", requires = "size", value_parser = super::switch())]
+    resolution_binning: bool,
     /// Frames of a video [default: 16].
     #[arg(
         long,
@@ -94,6 +106,7 @@ impl RunFlags {
             prompts: self.prompts.iter().take(n_images).cloned().collect(),
             n_images: Some(n_images),
             latents: None,
+            step_noise: None,
             seed,
             ..self.clone()
         }
@@ -133,7 +146,9 @@ impl RunFlags {
             n_images: self.n_images,
             purpose,
             latents: self.latents.clone(),
+            step_noise: self.step_noise.clone(),
             size: self.size,
+            resolution_binning: self.resolution_binning,
             n_frames: self.num_frames,
             fps: self.fps,
             n_steps,
@@ -144,13 +159,17 @@ impl RunFlags {
             seed: self.seed,
             residual_half: residual_half.unwrap_or_default(),
         };
-        RunSetup::prepare(&spec).map_err(|error: SetupError| {
+        let setup = RunSetup::prepare(&spec, &|| false).map_err(|error: SetupError| {
             if error.is_usage() {
                 Failure::usage(error)
             } else {
                 Failure::failed(error)
             }
-        })
+        })?;
+        for warning in &setup.warnings {
+            super::terminal::warn(warning);
+        }
+        Ok(setup)
     }
 }
 

@@ -1,11 +1,14 @@
 //! What is fixed during one run, joined: the model, the sampler, the guidance and the
 //! condition. Makes the model's input from a latent and the next latent from its output.
 
+use std::ops::Range;
+
 use candle_core::{Result, Tensor};
 use dfa_core::Step;
 
-use super::guidance::Guidance;
+use super::guidance::{Guidance, GuidedChannels};
 use super::sampler::{Sampler, SamplerError, SamplerState};
+use super::step_noise::StepNoise;
 use crate::model::{Condition, ForwardPass, LatentSize, StepInput, Transformer, VideoFacts};
 
 /// A denoising run's fixed parts.
@@ -16,6 +19,10 @@ pub struct Denoiser<'a> {
     pub sampler: &'a Sampler,
     /// The guidance scale.
     pub guidance: Guidance,
+    /// Which images of the run these are.
+    pub images: Range<usize>,
+    /// What an ancestral sampler adds.
+    pub step_noise: &'a StepNoise,
     /// What the images show.
     pub condition: Condition,
     /// Size of the latent.
@@ -48,7 +55,7 @@ impl<'a> Denoiser<'a> {
     }
 
     /// The latent after `step`, from the latent before it and the raw model output
-    /// (N, C_out, h, w).
+    /// (N, C_out, …).
     ///
     /// # Errors
     /// [`SamplerError`].
@@ -59,14 +66,14 @@ impl<'a> Denoiser<'a> {
         latent: &Tensor,
         output: &Tensor,
     ) -> std::result::Result<Tensor, SamplerError> {
-        let guided = self
-            .guidance
-            .combine(output, self.model.geometry().in_channels)?;
-        self.sampler.next(state, step, latent, &guided, None)
+        let guided = self.guidance.combine(output, self.channels())?;
+        let noise = self.noise_of(step, latent)?;
+        self.sampler
+            .next(state, step, latent, &guided, noise.as_ref())
     }
 
-    /// What the model takes for the final latent (B, C, h, w), from the latent before
-    /// `step` and the raw model output (N, C_out, h, w).
+    /// What the model takes for the final latent (B, C, …), from the latent before
+    /// `step` and the raw model output (N, C_out, …).
     ///
     /// # Errors
     /// [`SamplerError`].
@@ -76,9 +83,27 @@ impl<'a> Denoiser<'a> {
         latent: &Tensor,
         output: &Tensor,
     ) -> std::result::Result<Tensor, SamplerError> {
-        let guided = self
-            .guidance
-            .combine(output, self.model.geometry().in_channels)?;
+        let guided = self.guidance.combine(output, self.channels())?;
         self.sampler.predict_clean(step, latent, &guided)
+    }
+
+    fn channels(&self) -> GuidedChannels {
+        let geometry = self.model.geometry();
+        GuidedChannels {
+            guided: geometry.guided_channels,
+            kept: self.sampler.n_output_channels(geometry.in_channels),
+        }
+    }
+
+    /// What an ancestral sampler adds at `step`, of the latent's shape; none at the last
+    /// step, and for other samplers.
+    fn noise_of(&self, step: Step, latent: &Tensor) -> Result<Option<Tensor>> {
+        let is_last = step.0 + 1 == self.sampler.n_steps();
+        if is_last || !self.sampler.needs_noise() {
+            return Ok(None);
+        }
+        let images = self.images.start as u64..self.images.end as u64;
+        let noise = self.step_noise.of_step(step, images, &latent.dims()[1..]);
+        noise.map(Some)
     }
 }

@@ -10,6 +10,15 @@ const MAX_SCALE: f64 = 1000.0;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Guidance(f64);
 
+/// Which channels of a model output the sampler gets, and how many of them are guided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuidedChannels {
+    /// The first channels, which are extrapolated.
+    pub guided: usize,
+    /// The first channels, which are kept: C, or 2C with a learned variance.
+    pub kept: usize,
+}
+
 /// A guidance scale that makes no sense.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error(
@@ -60,20 +69,28 @@ impl Guidance {
         }
     }
 
-    /// Model output (N, C_out, h, w) → guided output (B, C, h, w):
-    /// `uncond + s (cond - uncond)` on the first C channels; a learned variance is dropped.
+    /// Model output (N, C_out, …) → guided output (B, kept channels, …):
+    /// `uncond + s (cond - uncond)` on the first channels, the conditional branch's values
+    /// on the others that are kept.
     ///
     /// # Errors
     /// If the batch does not hold two branches.
-    pub fn combine(self, output: &Tensor, n_channels: usize) -> Result<Tensor> {
-        let output = output.narrow(1, 0, n_channels)?;
+    pub fn combine(self, output: &Tensor, channels: GuidedChannels) -> Result<Tensor> {
+        let GuidedChannels { guided, kept } = channels;
+        let output = output.narrow(1, 0, kept)?;
         if !self.is_on() {
             return output.contiguous();
         }
         let n = output.dim(0)? / 2;
         let cond = output.narrow(0, 0, n)?;
-        let uncond = output.narrow(0, n, n)?;
-        (&uncond + ((&cond - &uncond)? * self.0)?)?.contiguous()
+        let uncond = output.narrow(0, n, n)?.narrow(1, 0, guided.min(kept))?;
+        let toward = cond.narrow(1, 0, guided.min(kept))?;
+        let extrapolated = (&uncond + ((toward - &uncond)? * self.0)?)?;
+        if guided >= kept {
+            return extrapolated.contiguous();
+        }
+        let rest = cond.narrow(1, guided, kept - guided)?;
+        Tensor::cat(&[extrapolated, rest], 1)
     }
 }
 
@@ -98,11 +115,18 @@ mod tests {
     fn guidance_extrapolates_the_first_channels() {
         let output = Tensor::new(&[1f32, 9.0, 3.0, 9.0], &Device::Cpu).unwrap();
         let output = output.reshape((2, 2, 1, 1)).unwrap();
-        let guided = Guidance::new(4.0).unwrap().combine(&output, 1).unwrap();
-        // cond 1, uncond 3: 3 + 4 (1 - 3)
-        assert_eq!(
-            guided.flatten_all().unwrap().to_vec1::<f32>().unwrap(),
-            [-5.0]
-        );
+        let check = |scale, guided, kept, expected: &[f32]| {
+            let guidance = Guidance::new(scale).unwrap();
+            let channels = GuidedChannels { guided, kept };
+            let found = guidance.combine(&output, channels).unwrap();
+            let found = found.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert_eq!(found, expected, "{scale} {channels:?}");
+        };
+        // cond 1, uncond 3: 3 + 4 (1 - 3); the second channel is the conditional 9.
+        check(4.0, 1, 1, &[-5.0]);
+        check(4.0, 1, 2, &[-5.0, 9.0]);
+        check(4.0, 2, 2, &[-5.0, 9.0]);
+        check(4.0, 2, 1, &[-5.0]);
+        check(1.0, 1, 1, &[1.0, 3.0]);
     }
 }

@@ -20,7 +20,7 @@ use super::input::{MAX_JSON_DEPTH, PathId};
 use crate::jobs::ServedModel;
 use crate::model::LatentSize;
 use crate::model_folder::{Family, ModelFolder};
-use crate::run_setup::sizes::{VAE_FACTOR, VIDEO_FPS, VIDEO_FRAMES, VIDEO_SIZE};
+use crate::run_setup::sizes::{VIDEO_FPS, VIDEO_FRAMES, VIDEO_SIZE};
 
 /// The models.
 #[utoipa::path(
@@ -201,11 +201,7 @@ struct OwnSize {
 impl OwnSize {
     fn of(folder: &ModelFolder) -> Self {
         let is_video = folder.transformer.family().makes_videos();
-        // Videos are always decoded, perhaps by a VAE that is not in this folder.
-        let factor = match folder.has_vae || is_video {
-            true => VAE_FACTOR,
-            false => 1,
-        };
+        let factor = folder.vae_factor();
         let native = folder.transformer.geometry().native_size;
         let (width, height) = match is_video {
             true => VIDEO_SIZE,

@@ -18,6 +18,7 @@ use crate::generate::RunError;
 use crate::image_batch::ImageBatches;
 use crate::made_files::{MadeFile, comparison_files, image_files};
 use crate::run_setup::{LoadedModel, RunSetup, SetupError};
+use crate::text::TextError;
 
 /// A job, with everything that it needs.
 pub struct Assignment {
@@ -69,7 +70,10 @@ impl From<RunError> for Unmade {
 impl From<SetupError> for Unmade {
     fn from(error: SetupError) -> Self {
         match error {
-            SetupError::Folder(error) => failed(JobErrorCode::ModelUnusable, error),
+            SetupError::Text(TextError::Stopped) => Self::Stopped,
+            error @ (SetupError::Folder(_)
+            | SetupError::Text(_)
+            | SetupError::OtherTextEncoder { .. }) => failed(JobErrorCode::ModelUnusable, error),
             error => failed(JobErrorCode::Invalid, error),
         }
     }
@@ -111,7 +115,13 @@ pub fn execute(
     if line.stop.any() {
         return Err(Unmade::Stopped);
     }
-    let setup = RunSetup::with_model(&spec, loaded)?;
+    if loaded.folder.transformer.family().takes_text() {
+        line.phase(JobPhase::EncodingText);
+    }
+    let setup = RunSetup::with_model(&spec, loaded, &|| line.stop.any())?;
+    for warning in &setup.warnings {
+        line.warn("setup", warning.clone());
+    }
     if plan.is_some_and(|plan| plan.fingerprint.is_none()) {
         let message = "the plan says nothing about the model it was made for; used unchecked";
         line.warn("unchecked_plan", message.into());
@@ -237,6 +247,7 @@ fn make_images(
     let mut observer = JobObserver::new(line.clone(), size);
     let batches = ImageBatches { setup, batch_size };
     let made = batches.run_all(plan.map(|plan| &plan.plan), &mut observer)?;
+    line.phase(JobPhase::Decoding);
     let files = image_files(setup, plan, &made);
     Ok(Made {
         files: files.map_err(|error| failed(JobErrorCode::RunFailed, error))?,

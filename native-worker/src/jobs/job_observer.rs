@@ -56,6 +56,25 @@ impl JobLine {
         let _ = self.events.blocking_send(event);
     }
 
+    /// Says what is done outside the steps of a run.
+    pub fn phase(&self, phase: JobPhase) {
+        self.send(JobEventData::Progress(JobProgress {
+            phase,
+            step: 0,
+            steps: 0,
+            block: None,
+            blocks: None,
+            batch: 0,
+            batches: 0,
+            done_share: if phase == JobPhase::Decoding {
+                1.0
+            } else {
+                0.0
+            },
+            eta_secs: None,
+        }));
+    }
+
     /// Sends a warning.
     pub fn warn(&self, code: &str, message: String) {
         let code = code.to_owned();

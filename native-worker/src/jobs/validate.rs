@@ -80,9 +80,11 @@ macro_rules! run_fields {
                 n_images: job.n_images.map(|n| n as usize),
                 purpose: $purpose,
                 latents: None,
+                step_noise: None,
                 size: job
                     .size
                     .map(|size| (size.width as usize, size.height as usize)),
+                resolution_binning: false,
                 n_frames: job.num_frames.map(|n| n as usize),
                 fps: job.fps,
                 n_steps,

@@ -1,10 +1,15 @@
-//! Self-attention over heads stored side by side: full, windowed, or both at once.
+//! Attention over heads stored side by side: full, windowed, or both at once.
 //!
 //! - [`reference`]: plain loops with f64 sums, the rung that everything is tested against.
 //! - [`tiled`]: online softmax over key tiles, O(N) memory, multithreaded.
 //!
+//! Each of them also attends to keys of another origin and number (`cross_attend`): those
+//! of a text, a different range of them for every image.
+//!
 //! Layout of q, k, v and the outputs: (N, T, H·d), row-major; head h of a token is the
 //! slice `h·d .. (h+1)·d` of its row, as the projections leave it. No transposes.
+
+use std::ops::Range;
 
 use dfa_core::Window;
 
@@ -81,5 +86,18 @@ impl Qkv<'_> {
         }
         let expected = mask.n_outputs() * shape.n_elements();
         assert_eq!(out.len(), expected, "out is (outputs, N, T, H·d)");
+    }
+
+    /// The same for keys of another origin.
+    fn check_cross(&self, shape: AttentionShape, visible: &[Range<usize>], out: &[f32]) {
+        assert_eq!(self.q.len(), shape.n_elements(), "q is (N, T, H·d)");
+        assert_eq!(out.len(), shape.n_elements(), "out is (N, T, H·d)");
+        assert_eq!(self.k.len(), self.v.len(), "k and v are (rows, H·d)");
+        assert_eq!(visible.len(), shape.batch, "one range of rows per image");
+        let n_rows = self.k.len() / shape.width();
+        let inside = visible
+            .iter()
+            .all(|rows| rows.start < rows.end && rows.end <= n_rows);
+        assert!(inside, "every image sees at least one of the {n_rows} rows");
     }
 }

@@ -11,6 +11,12 @@ use super::isa::Isa;
 use super::linear::{LinearShape, linear, linear_stored as linear_stored_rows};
 use super::widen::Stored;
 
+mod cross_attention;
+mod per_head;
+
+pub use cross_attention::cross_attention;
+pub use per_head::{rms_norm_heads, rotate_heads};
+
 /// A contiguous tensor's elements.
 fn values<'a>(name: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     let CpuStorage::F32(data) = storage else {

@@ -127,7 +127,7 @@ impl Dit {
         folder: &ModelFolder,
         config: &DitConfig,
     ) -> std::result::Result<Self, FolderError> {
-        let mut weights = Weights::open(&folder.path.join("transformer"), &folder.weight_files)?;
+        let mut weights = Weights::open(&folder.transformer_folder, &folder.weight_files)?;
         let model = Self::from_weights(config, &mut weights)?;
         weights.finish()?;
         Ok(model)
@@ -165,7 +165,7 @@ impl Transformer for Dit {
 
     fn begin<'a>(&'a self, input: &StepInput<'_>) -> Result<Box<dyn ForwardPass + 'a>> {
         let labels = self.labels_of_branches(input)?; // (N)
-        let features = embed::timestep_features(input.timestep, TIMESTEP_FEATURES, 1.0)?; // (1, 256)
+        let features = embed::number_features(&[input.timestep as f32], TIMESTEP_FEATURES, 1.0)?; // (1, 256)
         let modulations = self.blocks.iter().map(|block| {
             let embedding = block.embedder.forward(&features, &labels)?; // (N, D)
             chunks(&block.modulation.forward(&embedding)?)
@@ -212,6 +212,7 @@ impl ForwardPass for DitPass<'_> {
             rows: self.size.height / patch,
             columns: self.size.width / patch,
             base: geometry.native_size.height / patch,
+            interpolation_scale: 1.0,
         };
         let patches = embed::patchify(latent, patch)?;
         let tokens = self.model.patch_embed.forward(&patches)?; // (N, T, D)

@@ -1,5 +1,5 @@
-//! From latent to tokens and back, fixed 2-D positions, timestep features. All as
-//! diffusers computes them for DiT.
+//! From latent to tokens and back, fixed 2-D positions, features of numbers. All as
+//! diffusers computes them for DiT and PixArt.
 
 use candle_core::{Device, Result, Tensor};
 
@@ -41,6 +41,8 @@ pub struct PositionGrid {
     pub columns: usize,
     /// Side of the grid the model was trained on.
     pub base: usize,
+    /// Every position is divided by this.
+    pub interpolation_scale: f64,
 }
 
 /// Fixed 2-D sine-cosine positions, (1, rows·columns, width).
@@ -52,8 +54,12 @@ pub fn sincos_positions(width: usize, grid: PositionGrid) -> Result<Tensor> {
     let frequencies: Vec<f64> = (0..quarter)
         .map(|k| libm::pow(10000.0, -(k as f64) / quarter as f64))
         .collect();
-    // The multiplication order is that of numpy's `arange(n) / (n / base)`.
-    let coordinate = |idx: usize, side: usize| idx as f64 / (side as f64 / grid.base as f64);
+    // In f32 and in this order, as diffusers computes `arange(n) / (n / base) / scale`.
+    let scale = grid.interpolation_scale as f32;
+    let coordinate = |idx: usize, side: usize| {
+        let stretch = (side as f64 / grid.base as f64) as f32;
+        f64::from(idx as f32 / stretch / scale)
+    };
     let mut table = Vec::with_capacity(grid.rows * grid.columns * width);
     for row in 0..grid.rows {
         for column in 0..grid.columns {
@@ -66,19 +72,19 @@ pub fn sincos_positions(width: usize, grid: PositionGrid) -> Result<Tensor> {
     Tensor::from_vec(table, (1, grid.rows * grid.columns, width), &Device::Cpu)
 }
 
-/// Features of a timestep, (1, size): `[cos(t ω_k), sin(t ω_k)]` with
-/// `ω_k = 10000^(-k / (size/2 - shift))`; `shift` is 1 in diffusers' DiT.
-pub fn timestep_features(timestep: u32, size: usize, shift: f64) -> Result<Tensor> {
+/// Features of numbers such as a timestep, (numbers, size): `[cos(x ω_k), sin(x ω_k)]` with
+/// `ω_k = 10000^(-k / (size/2 - shift))`; `shift` is 1 in diffusers' DiT, else 0.
+pub fn number_features(numbers: &[f32], size: usize, shift: f64) -> Result<Tensor> {
     let half = size / 2;
     // f32 as in diffusers, whose rounding of large arguments we must share.
     let scale = -libm::log(10000.0) as f32;
-    let angles: Vec<f32> = (0..half)
-        .map(|k| {
-            let exponent = scale * k as f32 / (half as f64 - shift) as f32;
-            timestep as f32 * libm::expf(exponent)
-        })
+    let frequencies: Vec<f32> = (0..half)
+        .map(|k| libm::expf(scale * k as f32 / (half as f64 - shift) as f32))
         .collect();
-    let cosines = angles.iter().map(|&angle| libm::cosf(angle));
-    let sines = angles.iter().map(|&angle| libm::sinf(angle));
-    Tensor::from_vec(cosines.chain(sines).collect(), (1, size), &Device::Cpu)
+    let mut features = Vec::with_capacity(numbers.len() * size);
+    for number in numbers {
+        features.extend(frequencies.iter().map(|f| libm::cosf(number * f)));
+        features.extend(frequencies.iter().map(|f| libm::sinf(number * f)));
+    }
+    Tensor::from_vec(features, (numbers.len(), size), &Device::Cpu)
 }

@@ -24,6 +24,17 @@ pub struct LinearSpec {
     pub bias: bool,
 }
 
+impl LinearSpec {
+    /// A layer with a bias.
+    pub const fn with_bias(inputs: usize, outputs: usize) -> Self {
+        Self {
+            inputs,
+            outputs,
+            bias: true,
+        }
+    }
+}
+
 impl Linear {
     /// Loads `{name}.weight` and `{name}.bias`.
     ///
@@ -41,6 +52,40 @@ impl Linear {
             None
         };
         Ok(Self { weight, bias })
+    }
+
+    /// Loads K layers of the same sizes that are stored as one, below each other.
+    ///
+    /// # Errors
+    /// Only if a file is broken; a missing tensor is remembered by `weights`.
+    pub fn load_joined<const K: usize>(
+        weights: &mut Weights,
+        name: &str,
+        each: LinearSpec,
+    ) -> std::result::Result<[Self; K], WeightsError> {
+        let spec = LinearSpec {
+            outputs: K * each.outputs,
+            ..each
+        };
+        let whole = Self::load(weights, name, spec)?;
+        let parts = (0..K).map(|part| whole.rows(part * each.outputs, each.outputs));
+        let parts = parts.collect::<Result<Vec<_>>>();
+        parts
+            .and_then(|parts| {
+                parts
+                    .try_into()
+                    .map_err(|_| candle_core::Error::Msg(format!("{name} has not {K} parts")))
+            })
+            .map_err(|error| weights.broken(&error))
+    }
+
+    /// The layer that makes some of the outputs, without a copy.
+    fn rows(&self, start: usize, n: usize) -> Result<Self> {
+        let bias = self.bias.as_ref();
+        Ok(Self {
+            weight: self.weight.rows(start..start + n)?,
+            bias: bias.map(|bias| bias.narrow(0, start, n)).transpose()?,
+        })
     }
 
     /// A layer from tensors that were made here: weight (outputs, inputs), bias (outputs).

@@ -1,8 +1,9 @@
 //! The transformer's configuration of any family, and what goes without saying for each
 //! family.
 
-use super::DitConfig;
+use super::{DitConfig, OpenSoraConfig, PixArtConfig};
 use crate::model::Geometry;
+use crate::text::PromptStyle;
 
 /// The model families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,11 +69,32 @@ impl Family {
     }
 }
 
+/// Most tokens of a prompt that PixArt-Sigma was trained with.
+const PIXART_TOKENS: usize = 300;
+
+/// How a family takes text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextFacts {
+    /// E: width of the encoded text.
+    pub channels: usize,
+    /// Most tokens of a prompt that are seen.
+    pub max_tokens: usize,
+    /// How prompts are prepared.
+    pub style: PromptStyle,
+    /// Whether the unconditional branch has a text of its own, learned in training, instead
+    /// of a negative prompt.
+    pub has_learned_null: bool,
+}
+
 /// The shape of a transformer, by family.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TransformerConfig {
     /// DiT.
     Dit(DitConfig),
+    /// PixArt-Sigma.
+    PixArt(PixArtConfig),
+    /// Open-Sora 1.1.
+    OpenSora(OpenSoraConfig),
 }
 
 impl TransformerConfig {
@@ -80,6 +102,8 @@ impl TransformerConfig {
     pub fn family(&self) -> Family {
         match self {
             Self::Dit(_) => Family::Dit,
+            Self::PixArt(_) => Family::PixArt,
+            Self::OpenSora(_) => Family::OpenSora,
         }
     }
 
@@ -87,6 +111,27 @@ impl TransformerConfig {
     pub fn geometry(&self) -> Geometry {
         match self {
             Self::Dit(config) => config.geometry(),
+            Self::PixArt(config) => config.geometry(),
+            Self::OpenSora(config) => config.geometry(),
+        }
+    }
+
+    /// How it takes text; none for a family that draws classes.
+    pub fn text_facts(&self) -> Option<TextFacts> {
+        match self {
+            Self::Dit(_) => None,
+            Self::PixArt(config) => Some(TextFacts {
+                channels: config.text_width(),
+                max_tokens: PIXART_TOKENS,
+                style: PromptStyle::LowerCase,
+                has_learned_null: false,
+            }),
+            Self::OpenSora(config) => Some(TextFacts {
+                channels: config.caption_channels,
+                max_tokens: config.max_text_tokens,
+                style: PromptStyle::Cleaned,
+                has_learned_null: true,
+            }),
         }
     }
 
@@ -94,6 +139,7 @@ impl TransformerConfig {
     pub fn n_classes(&self) -> Option<u32> {
         match self {
             Self::Dit(config) => Some(config.n_classes),
+            Self::PixArt(_) | Self::OpenSora(_) => None,
         }
     }
 }

@@ -282,7 +282,8 @@ impl Weights {
             .map_err(|error| self.broken(&error))
     }
 
-    fn broken(&self, error: &candle_core::Error) -> WeightsError {
+    /// A tensor operation on what the files hold failed.
+    pub(crate) fn broken(&self, error: &candle_core::Error) -> WeightsError {
         WeightsError::NotSafetensors {
             path: self.folder.clone(),
             reason: error.to_string(),

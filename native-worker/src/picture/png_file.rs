@@ -15,29 +15,44 @@ impl Picture {
     /// # Errors
     /// [`PictureError::Encoding`], for example for a keyword of more than 79 letters.
     pub fn to_png_bytes(&self, text: &[(&str, String)]) -> Result<Vec<u8>, PictureError> {
-        let too_large = |_| PictureError::BadSize {
-            width: self.width(),
-            height: self.height(),
-        };
-        let width = u32::try_from(self.width()).map_err(too_large)?;
-        let height = u32::try_from(self.height()).map_err(too_large)?;
+        let (width, height) = size_of(self)?;
         let mut bytes = Vec::new();
         let mut encoder = Encoder::new(&mut bytes, width, height);
         encoder.set_color(ColorType::Rgb);
         encoder.set_depth(BitDepth::Eight);
-        for (keyword, text) in text {
-            let keyword = (*keyword).to_owned();
-            if text.chars().all(|letter| u32::from(letter) < 256) {
-                encoder.add_text_chunk(keyword, text.clone())?;
-            } else {
-                encoder.add_itxt_chunk(keyword, text.clone())?;
-            }
-        }
+        add_text(&mut encoder, text)?;
         let mut writer = encoder.write_header()?;
         writer.write_image_data(self.rgb())?;
         writer.finish()?;
         Ok(bytes)
     }
+}
+
+/// Width and height as a PNG holds them.
+pub(super) fn size_of(picture: &Picture) -> Result<(u32, u32), PictureError> {
+    let too_large = |_| PictureError::BadSize {
+        width: picture.width(),
+        height: picture.height(),
+    };
+    let width = u32::try_from(picture.width()).map_err(too_large)?;
+    let height = u32::try_from(picture.height()).map_err(too_large)?;
+    Ok((width, height))
+}
+
+/// Adds keywords and texts.
+pub(super) fn add_text(
+    encoder: &mut Encoder<'_, &mut Vec<u8>>,
+    text: &[(&str, String)],
+) -> Result<(), PictureError> {
+    for (keyword, text) in text {
+        let keyword = (*keyword).to_owned();
+        if text.chars().all(|letter| u32::from(letter) < 256) {
+            encoder.add_text_chunk(keyword, text.clone())?;
+        } else {
+            encoder.add_itxt_chunk(keyword, text.clone())?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a PNG with these keywords and texts, whole or not at all.

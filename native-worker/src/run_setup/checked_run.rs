@@ -5,7 +5,7 @@ use dfa_core::branch::ResidualHalf;
 use dfa_core::sampler::SamplerKind;
 use dfa_core::wire::Fingerprint;
 
-use super::sizes::RunSize;
+use super::sizes::{RunSize, shown_fps};
 use super::subjects::Subjects;
 use super::{MAX_STEPS, RunSpec, SetupError, within};
 use crate::diffusion::guidance::Guidance;
@@ -26,6 +26,9 @@ pub struct CheckedRun {
     pub subjects: Subjects,
     /// Size of the latent.
     pub size: LatentSize,
+    /// The size that pictures are cut to, width and height in pixels, where they are drawn
+    /// at another.
+    pub cut_to: Option<(usize, usize)>,
     /// For videos.
     pub video: Option<VideoFacts>,
     /// Seed of noise and random labels.
@@ -61,6 +64,7 @@ impl CheckedRun {
         let guidance = Guidance::new(spec.guidance_scale.unwrap_or(defaults.guidance_scale))?;
         let sampler_kind = spec.sampler.unwrap_or(folder.sampler.kind());
         let sampler = Sampler::new(&folder.sampler.with_kind(sampler_kind), n_steps)?;
+        check_outputs(&sampler, sampler_kind, folder)?;
         let subjects = Subjects::resolve(spec, folder, given.map(|given| given.n_images))?;
         let size = RunSize::resolve(spec, folder, given.map(|given| given.size))?;
         Ok(Self {
@@ -69,10 +73,16 @@ impl CheckedRun {
             guidance,
             subjects,
             size: size.latent,
+            cut_to: size.cut_to,
             video: size.video,
             seed: spec.seed,
             residual_half: spec.residual_half,
         })
+    }
+
+    /// Frames per second that a made video is shown with; none for images.
+    pub fn shown_fps(&self) -> Option<f64> {
+        self.video.map(|video| shown_fps(video.fps))
     }
 
     /// T, for a model of this folder.
@@ -96,4 +106,25 @@ impl CheckedRun {
             residual_half: self.residual_half,
         }
     }
+}
+
+/// An ancestral sampler needs the variance that only some models have learned.
+fn check_outputs(
+    sampler: &Sampler,
+    kind: SamplerKind,
+    folder: &ModelFolder,
+) -> Result<(), SetupError> {
+    let geometry = folder.transformer.geometry();
+    let needed = sampler.n_output_channels(geometry.in_channels);
+    if needed <= geometry.out_channels {
+        return Ok(());
+    }
+    Err(SetupError::OutOfRange {
+        what: "--sampler",
+        found: kind.to_string(),
+        expected: format!(
+            "ddim or dpm-solver++: this model's output has {} channels, {kind} needs the {needed} of a learned variance",
+            geometry.out_channels
+        ),
+    })
 }

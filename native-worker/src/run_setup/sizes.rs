@@ -1,11 +1,9 @@
 //! From the size in pixels that a person asks for to the size of the latent.
 
-use super::{MAX_FRAMES, MAX_SIDE, RunSpec, SetupError, within};
+use super::{MAX_FRAMES, MAX_SIDE, RunSpec, SetupError, aspect_ratio_bins, within};
 use crate::model::{LatentSize, VideoFacts};
-use crate::model_folder::ModelFolder;
+use crate::model_folder::{Family, ModelFolder};
 
-/// Image pixels per latent pixel where there is a VAE (that of the SD and SDXL families).
-pub(crate) const VAE_FACTOR: usize = 8;
 /// Size of an Open-Sora video where nobody says it, in pixels: the paper's 240p.
 pub(crate) const VIDEO_SIZE: (usize, usize) = (426, 240);
 /// Frames of a video where nobody says it.
@@ -15,11 +13,22 @@ pub(crate) const VIDEO_FPS: f64 = 24.0;
 /// What Open-Sora is told instead for a single frame.
 const STILL_FPS: f64 = 120.0;
 
+/// Open-Sora learned from every third frame of its footage.
+const FRAME_INTERVAL: f64 = 3.0;
+
+/// Frames per second to show a video with, from those that the model was told.
+pub(super) fn shown_fps(told: f64) -> f64 {
+    (told / FRAME_INTERVAL).max(1.0)
+}
+
 /// Sizes of the images or videos of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RunSize {
     /// Of the latent.
     pub latent: LatentSize,
+    /// The size that pictures are cut to, width and height in pixels, where they are drawn
+    /// at another.
+    pub cut_to: Option<(usize, usize)>,
     /// For videos.
     pub video: Option<VideoFacts>,
 }
@@ -33,7 +42,7 @@ impl RunSize {
         given: Option<LatentSize>,
     ) -> Result<Self, SetupError> {
         let size = if folder.transformer.family().makes_videos() {
-            video_size(spec, given)?
+            video_size(spec, folder, given)?
         } else {
             image_size(spec, folder, given)?
         };
@@ -59,21 +68,43 @@ fn image_size(
             });
         }
     }
+    let drawn = match spec.size {
+        Some(wish) if spec.resolution_binning => Some(binned_size(wish, folder)?),
+        wish => wish,
+    };
     let latent = match given {
         Some(size) => size,
-        None => requested_image_size(spec.size, folder)?,
+        None => requested_image_size(drawn, folder)?,
     };
     Ok(RunSize {
         latent,
+        cut_to: spec.size.filter(|_| drawn != spec.size),
         video: None,
     })
+}
+
+/// The size that PixArt-Sigma draws for a wish.
+fn binned_size(wish: (usize, usize), folder: &ModelFolder) -> Result<(usize, usize), SetupError> {
+    let family = folder.transformer.family();
+    let native = folder.transformer.geometry().native_size;
+    let bin = aspect_ratio_bins::nearest(native.height, wish);
+    let (Family::PixArt, Some(bin)) = (family, bin) else {
+        return Err(SetupError::NotForThisFamily {
+            what: "--resolution-binning",
+            family: family.name(),
+            remedy: "only PixArt-Sigma of 256, 512, 1024 or 2048 pixels has such sizes",
+        });
+    };
+    within("--size", wish.0, 1, MAX_SIDE)?;
+    within("--size", wish.1, 1, MAX_SIDE)?;
+    Ok(bin)
 }
 
 fn requested_image_size(
     size: Option<(usize, usize)>,
     folder: &ModelFolder,
 ) -> Result<LatentSize, SetupError> {
-    let factor = if folder.has_vae { VAE_FACTOR } else { 1 };
+    let factor = folder.vae_factor();
     let Some((width, height)) = size else {
         return Ok(folder.transformer.geometry().native_size);
     };
@@ -89,18 +120,23 @@ fn requested_image_size(
 
 /// A video's pixels need not be a multiple of anything: the latent is rounded down, as
 /// Open-Sora does.
-fn video_size(spec: &RunSpec, given: Option<LatentSize>) -> Result<RunSize, SetupError> {
+fn video_size(
+    spec: &RunSpec,
+    folder: &ModelFolder,
+    given: Option<LatentSize>,
+) -> Result<RunSize, SetupError> {
+    let factor = folder.vae_factor();
     let n_frames = spec.n_frames.unwrap_or(VIDEO_FRAMES);
     within("--num-frames", n_frames, 1, MAX_FRAMES)?;
     let (width, height) = match (spec.size, given) {
         (Some(size), _) => size,
-        (None, Some(given)) => (given.width * VAE_FACTOR, given.height * VAE_FACTOR),
+        (None, Some(given)) => (given.width * factor, given.height * factor),
         (None, None) => VIDEO_SIZE,
     };
     let latent = given.unwrap_or(LatentSize {
         frames: Some(n_frames),
-        height: height / VAE_FACTOR,
-        width: width / VAE_FACTOR,
+        height: height / factor,
+        width: width / factor,
     });
     let still = latent.frames == Some(1);
     let fps = spec
@@ -116,6 +152,7 @@ fn video_size(spec: &RunSpec, given: Option<LatentSize>) -> Result<RunSize, Setu
     let video = VideoFacts { height, width, fps };
     Ok(RunSize {
         latent,
+        cut_to: None,
         video: Some(video),
     })
 }

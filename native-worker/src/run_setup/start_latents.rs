@@ -5,7 +5,6 @@ use dfa_core::wire::ContentHash;
 
 use super::{SetupError, TensorFile};
 use crate::model_folder::ModelFolder;
-use crate::tensor_file::read_tensor;
 
 pub(super) fn hash_of(latent: &Tensor) -> Result<ContentHash, candle_core::Error> {
     let values = latent.flatten_all()?.to_vec1::<f32>()?;
@@ -22,8 +21,7 @@ pub(super) fn read_latents(file: &TensorFile, folder: &ModelFolder) -> Result<Te
         path: file.path.clone(),
         reason,
     };
-    let latent = read_tensor(&file.path, file.tensor.as_deref())
-        .map_err(|error| wrong(error.to_string()))?;
+    let latent = file.read().map_err(|error| wrong(error.to_string()))?;
     let n_channels = folder.transformer.geometry().in_channels;
     let (n_dims, rest) = match folder.transformer.family().makes_videos() {
         true => (5, "frames, height, width"),

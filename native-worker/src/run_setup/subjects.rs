@@ -1,5 +1,6 @@
 //! What the images of a run show: classes, or prompts.
 
+use super::text_condition::read_embeds;
 use super::{MAX_IMAGES, RunSpec, SetupError, within};
 use crate::diffusion::noise;
 use crate::model_folder::{Family, ModelFolder};
@@ -45,6 +46,9 @@ pub enum Subjects {
     },
 }
 
+/// Most characters of a prompt.
+pub const MAX_PROMPT_LETTERS: usize = 65_536;
+
 /// Captions for a calibration or a comparison where nobody gives any: as plain as those of
 /// a photo collection, and of different subjects.
 pub const DEFAULT_PROMPTS: [&str; 8] = [
@@ -59,6 +63,14 @@ pub const DEFAULT_PROMPTS: [&str; 8] = [
 ];
 
 impl Subjects {
+    /// The classes; empty where texts are drawn.
+    pub fn classes(&self) -> &[u32] {
+        match self {
+            Self::Classes(classes) => classes,
+            _ => &[],
+        }
+    }
+
     /// B.
     pub fn n_images(&self) -> usize {
         match self {
@@ -76,7 +88,10 @@ impl Subjects {
         n_latents: Option<usize>,
     ) -> Result<Self, SetupError> {
         let family = folder.transformer.family();
-        let n_given = spec.labels.len().max(spec.prompts.len());
+        let n_given = match folder.transformer.text_facts() {
+            Some(facts) if spec.prompt_embeds.is_some() => read_embeds(spec, facts)?.prompts.len(),
+            _ => spec.labels.len().max(spec.prompts.len()),
+        };
         let n_images = n_latents.or(spec.n_images).unwrap_or(match n_given {
             0 => spec.purpose.n_images(family),
             n => n,
@@ -86,6 +101,11 @@ impl Subjects {
             Some(n_classes) => {
                 refuse_text(spec, family)?;
                 Ok(Self::Classes(classes(spec, folder, n_classes, n_images)?))
+            }
+            None if spec.prompt_embeds.is_some() => {
+                let texts = vec![(); n_given];
+                repeated("the number of encoded prompts", &texts, n_images)?;
+                Ok(Self::Embeds { n_images })
             }
             None => prompts(spec, family, n_images),
         }
@@ -131,6 +151,10 @@ fn prompts(spec: &RunSpec, family: Family, n_images: usize) -> Result<Subjects, 
             remedy: "it draws what a text says: use --prompt",
         });
     }
+    let negative = spec.negative_prompt.clone().unwrap_or_default();
+    for prompt in spec.prompts.iter().chain([&negative]) {
+        check_length(prompt)?;
+    }
     let prompts = match spec.prompts.as_slice() {
         [] if spec.purpose == Purpose::Generate => return Err(SetupError::NoPrompt),
         [] => DEFAULT_PROMPTS
@@ -141,9 +165,22 @@ fn prompts(spec: &RunSpec, family: Family, n_images: usize) -> Result<Subjects, 
             .collect(),
         given => repeated("the number of prompts", given, n_images)?,
     };
-    Ok(Subjects::Prompts {
-        prompts,
-        negative: spec.negative_prompt.clone().unwrap_or_default(),
+    Ok(Subjects::Prompts { prompts, negative })
+}
+
+/// What is far longer than any model sees is a mistake, and no plan file would hold it.
+fn check_length(prompt: &str) -> Result<(), SetupError> {
+    let n_letters = prompt.chars().count();
+    if n_letters <= MAX_PROMPT_LETTERS {
+        return Ok(());
+    }
+    let start: String = prompt.chars().take(40).collect();
+    Err(SetupError::OutOfRange {
+        what: "the length of a prompt",
+        found: format!("{n_letters} characters ({start:?}…)"),
+        expected: format!(
+            "at most {MAX_PROMPT_LETTERS}; a model sees a few hundred words at most, shorten it"
+        ),
     })
 }
 

@@ -61,8 +61,8 @@ fn other_families_are_refused_by_name() {
     };
     check(
         "model_index.json",
-        "PixArtSigmaPipeline",
-        "only DiTPipeline is built so far",
+        "PixArtAlphaPipeline",
+        "only DiTPipeline and PixArtSigmaPipeline are built",
     );
     check(
         CONFIG,

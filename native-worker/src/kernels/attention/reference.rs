@@ -14,19 +14,27 @@ use super::{AttentionMask, AttentionShape, Qkv};
 pub fn attend(shape: AttentionShape, mask: AttentionMask, inputs: Qkv<'_>, out: &mut [f32]) {
     inputs.check(shape, mask, out);
     let n_tokens = shape.n_tokens;
-    let (first, second) = out.split_at_mut(shape.n_elements());
+    let (output, second) = out.split_at_mut(shape.n_elements());
     for row in 0..shape.batch * n_tokens {
         let query = row % n_tokens;
         for head in 0..shape.n_heads {
             let at = row * shape.width() + head * shape.head_size;
             let target = at..at + shape.head_size;
-            let full = || attend_keys(shape, inputs, row, head, 0..n_tokens);
+            let first = row - query;
+            let full = || attend_keys(shape, inputs, row, head, first..first + n_tokens);
             let windowed = |window: dfa_core::Window| {
-                attend_keys(shape, inputs, row, head, window.keys_of(query, n_tokens))
+                let keys = window.keys_of(query, n_tokens);
+                attend_keys(
+                    shape,
+                    inputs,
+                    row,
+                    head,
+                    first + keys.start..first + keys.end,
+                )
             };
             match mask {
-                AttentionMask::Full => store(&mut first[target], &full()),
-                AttentionMask::Windowed(window) => store(&mut first[target], &windowed(window)),
+                AttentionMask::Full => store(&mut output[target], &full()),
+                AttentionMask::Windowed(window) => store(&mut output[target], &windowed(window)),
                 AttentionMask::FullAndResidual(window) => {
                     let full = full();
                     let residual: Vec<f64> = full
@@ -34,7 +42,7 @@ pub fn attend(shape: AttentionShape, mask: AttentionMask, inputs: Qkv<'_>, out: 
                         .zip(windowed(window))
                         .map(|(o, w)| o - w)
                         .collect();
-                    store(&mut first[target.clone()], &full);
+                    store(&mut output[target.clone()], &full);
                     store(&mut second[target], &residual);
                 }
             }
@@ -42,7 +50,28 @@ pub fn attend(shape: AttentionShape, mask: AttentionMask, inputs: Qkv<'_>, out: 
     }
 }
 
-/// One query's output over a range of keys of its own image.
+/// Attention to keys of another origin; see [`tiled`](super::tiled::cross_attend).
+///
+/// # Panics
+/// If a slice does not have the size that `shape` says, or if an image sees no row.
+pub fn cross_attend(
+    shape: AttentionShape,
+    visible: &[Range<usize>],
+    inputs: Qkv<'_>,
+    out: &mut [f32],
+) {
+    inputs.check_cross(shape, visible, out);
+    for row in 0..shape.batch * shape.n_tokens {
+        let keys = &visible[row / shape.n_tokens];
+        for head in 0..shape.n_heads {
+            let at = row * shape.width() + head * shape.head_size;
+            let values = attend_keys(shape, inputs, row, head, keys.clone());
+            store(&mut out[at..at + shape.head_size], &values);
+        }
+    }
+}
+
+/// One query's output over a range of rows of k and v.
 fn attend_keys(
     shape: AttentionShape,
     inputs: Qkv<'_>,
@@ -50,7 +79,6 @@ fn attend_keys(
     head: usize,
     keys: Range<usize>,
 ) -> Vec<f64> {
-    let first_row = row / shape.n_tokens * shape.n_tokens;
     let slice = |array: &'_ [f32], row: usize| -> Vec<f64> {
         let at = row * shape.width() + head * shape.head_size;
         let values = &array[at..at + shape.head_size];
@@ -61,14 +89,14 @@ fn attend_keys(
     let scale = 1.0 / (shape.head_size as f64).sqrt();
     let scores: Vec<f64> = keys
         .clone()
-        .map(|key| dot(&q, &slice(inputs.k, first_row + key)) * scale)
+        .map(|key| dot(&q, &slice(inputs.k, key)) * scale)
         .collect();
     let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
     let total: f64 = weights.iter().sum();
     let mut out = vec![0.0; shape.head_size];
     for (key, weight) in keys.zip(weights) {
-        for (out, v) in out.iter_mut().zip(slice(inputs.v, first_row + key)) {
+        for (out, v) in out.iter_mut().zip(slice(inputs.v, key)) {
             *out += weight / total * v;
         }
     }

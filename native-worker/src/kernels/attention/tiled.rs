@@ -35,6 +35,36 @@ pub fn attend(
     out: &mut [f32],
 ) {
     inputs.check(shape, mask, out);
+    let own_rows = |image| image * shape.n_tokens..(image + 1) * shape.n_tokens;
+    attend_rows(isa, shape, mask, inputs, own_rows, out);
+}
+
+/// Attention to keys of another origin, such as a text: queries (N, T, H·d), keys and
+/// values (rows, H·d). Image `i` sees the rows `visible[i]`, all of them.
+///
+/// # Panics
+/// If a slice does not have the size that `shape` says, or if an image sees no row.
+pub fn cross_attend(
+    isa: Isa,
+    shape: AttentionShape,
+    visible: &[Range<usize>],
+    inputs: Qkv<'_>,
+    out: &mut [f32],
+) {
+    inputs.check_cross(shape, visible, out);
+    let rows_of = |image: usize| visible[image].clone();
+    attend_rows(isa, shape, AttentionMask::Full, inputs, rows_of, out);
+}
+
+/// `rows_of`: the rows of k and v that an image sees.
+fn attend_rows(
+    isa: Isa,
+    shape: AttentionShape,
+    mask: AttentionMask,
+    inputs: Qkv<'_>,
+    rows_of: impl Fn(usize) -> Range<usize>,
+    out: &mut [f32],
+) {
     if out.is_empty() {
         return;
     }
@@ -45,6 +75,7 @@ pub fn attend(
         .map(|(image, first_query, out)| Task {
             image,
             first_query,
+            key_rows: rows_of(image),
             out,
             residual: residuals.next().map(|(_, _, rows)| rows),
         })
@@ -58,6 +89,8 @@ pub fn attend(
 pub(crate) struct Task<'a> {
     image: usize,
     first_query: usize,
+    /// Rows of k and v that the image sees.
+    key_rows: Range<usize>,
     /// (queries of the tile, H·d).
     out: &'a mut [f32],
     /// The same rows of the second output.
@@ -109,14 +142,14 @@ fn heads_of_task<L: Lanes, const Q: usize, const G: usize>(
 ) {
     let width = shape.width();
     let image = task.image * shape.n_tokens * width;
+    let first_key = task.key_rows.start * width;
     let n_queries = task.out.len() / width;
     let mut state = TileState::<Q, G>::new(shape.head_size);
     for head in 0..shape.n_heads {
         let column = head * shape.head_size;
-        let image_of = |array: &'_ [f32]| image + column..array.len();
         let keys = Keys {
-            k: &inputs.k[image_of(inputs.k)],
-            v: &inputs.v[image_of(inputs.v)],
+            k: &inputs.k[first_key + column..],
+            v: &inputs.v[first_key + column..],
             stride: width,
         };
         for start in (0..n_queries).step_by(Q) {
@@ -128,7 +161,7 @@ fn heads_of_task<L: Lanes, const Q: usize, const G: usize>(
             let band = Band {
                 first_query,
                 n_queries: rows.len(),
-                n_tokens: shape.n_tokens,
+                n_keys: task.key_rows.len(),
             };
             for (part, segments) in band.phases(mask) {
                 for segment in segments {
@@ -170,7 +203,7 @@ fn subtract_from(out: &[f32], residual: &mut [f32], stride: usize, n_rows: usize
 struct Band {
     first_query: usize,
     n_queries: usize,
-    n_tokens: usize,
+    n_keys: usize,
 }
 
 impl Band {
@@ -178,7 +211,7 @@ impl Band {
     /// The code that visits them exists once: it is large.
     fn phases(&self, mask: AttentionMask) -> Vec<(Part, Vec<Segment>)> {
         match mask {
-            AttentionMask::Full => vec![(Part::Output, vec![Segment::plain(0..self.n_tokens)])],
+            AttentionMask::Full => vec![(Part::Output, vec![Segment::plain(0..self.n_keys)])],
             AttentionMask::Windowed(window) => vec![(Part::Output, self.inside(window))],
             AttentionMask::FullAndResidual(window) => vec![
                 (Part::Window, self.inside(window)),
@@ -198,7 +231,7 @@ impl Band {
         let any = self.any(window);
         let mut segments = vec![
             Segment::plain(0..any.start),
-            Segment::plain(any.end..self.n_tokens),
+            Segment::plain(any.end..self.n_keys),
         ];
         segments.extend(self.edges(window, false));
         segments
@@ -220,15 +253,15 @@ impl Band {
     /// Keys that at least one query of the tile sees.
     fn any(&self, window: Window) -> Range<usize> {
         let last = self.first_query + self.n_queries - 1;
-        let start = window.keys_of(self.first_query, self.n_tokens).start;
-        start..window.keys_of(last, self.n_tokens).end
+        let start = window.keys_of(self.first_query, self.n_keys).start;
+        start..window.keys_of(last, self.n_keys).end
     }
 
     /// Keys that every query of the tile sees; may be empty.
     fn all(&self, window: Window) -> Range<usize> {
         let last = self.first_query + self.n_queries - 1;
-        let start = window.keys_of(last, self.n_tokens).start;
-        let end = window.keys_of(self.first_query, self.n_tokens).end;
+        let start = window.keys_of(last, self.n_keys).start;
+        let end = window.keys_of(self.first_query, self.n_keys).end;
         start..end.max(start)
     }
 }
