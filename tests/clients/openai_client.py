@@ -44,6 +44,16 @@ def main(base, key):
     warnings = " ".join(in_line.model_extra["warnings"])
     assert "quality" in warnings and "negative_prompt" in warnings, warnings
 
+    text_model = next(model for model in client.models.list().data if model.takes == "text")
+    by_text = client.images.generate(
+        model=text_model.id,
+        prompt="a tram passes an old church",
+        response_format="b64_json",
+        extra_body={"num_inference_steps": 2, "negative_prompt": "blurry"},
+    )
+    assert base64.b64decode(by_text.data[0].b64_json).startswith(PNG)
+    assert by_text.model_extra["warnings"] == [], by_text
+
     try:
         client.images.generate(model=model, prompt="no such class")
     except openai.BadRequestError as error:

@@ -65,6 +65,9 @@ mod http_malformed;
 // Jobs, plans, artifacts and images over HTTP, on a real model.
 mod http_jobs;
 
+// Models that take text and models that make videos, over HTTP.
+mod http_families;
+
 // The schemas of /openapi.json against the wire types.
 mod http_schemas;
 

@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { WORKER, assertAccessible, closeBrowser, open } from "./harness.mjs";
+import { WORKER, assertAccessible, closeBrowser, jobEnded, open } from "./harness.mjs";
 
 after(closeBrowser);
 
@@ -117,4 +117,101 @@ test("pictures are asked for by prompt, videos one at a time", async (t) => {
   await form.getByRole("combobox", { name: "Model" }).selectOption("avatars-dit");
   assert.equal(await form.getByLabel("Prompts").count(), 0);
   await form.getByLabel("Classes").waitFor();
+});
+
+/** What a tiny model of each family is asked for. */
+const RUNS = [
+  { model: "avatars-dit", steps: "4" },
+  { model: "pixart-tiny", steps: "4", prompts: "a red kite\nnoodle soup, with an egg", negative: "blurry" },
+  { model: "open-sora-tiny", steps: "3", prompts: "waves break on a rocky shore", frames: "3", size: "64x48" },
+];
+
+for (const run of RUNS) {
+  test(`a plan of ${run.model} is made and pictures with it are compared`, async (t) => {
+    const page = await open(t, { fragment: "#calibrate" });
+    let form = page.getByRole("form", { name: "New calibration" });
+    await form.getByLabel("Model", { exact: true }).selectOption(run.model);
+    await form.getByLabel("Denoising steps").fill(run.steps);
+    await form.getByLabel("Threshold δ").fill("0.3");
+    await form.getByLabel("Number of inputs").fill(run.prompts ? "2" : "1");
+    if (run.prompts) await form.getByLabel("Prompts").fill(run.prompts);
+    if (run.negative) await form.getByLabel("Negative prompt").fill(run.negative);
+    if (run.frames) await form.getByLabel("Frames", { exact: true }).fill(run.frames);
+    if (run.size) await form.getByLabel("Size").fill(run.size);
+    await form.getByRole("button", { name: "Calibrate", exact: true }).click();
+    await page.waitForURL(/job=[0-9a-f-]{36}/);
+    const calibrated = await jobEnded(/job=([0-9a-f-]{36})/.exec(page.url())[1]);
+    await page.getByRole("heading", { name: "The plan is ready" }).waitFor();
+    const { plan } = calibrated.result;
+
+    await page.goto(`${WORKER}/#plan?id=${plan}`);
+    await page.locator(".workplace [role=gridcell]").first().waitFor();
+    if (run.prompts) {
+      await page.getByText(/^Calibrated with \d prompts?$/).click();
+      await page.getByText(run.prompts.split("\n")[0]).first().waitFor();
+    }
+    await assertAccessible(page, `a plan of ${run.model}`);
+
+    await page.goto(`${WORKER}/#generate?plan=${plan}`);
+    await page.reload();
+    form = page.getByRole("form", { name: "Make pictures" });
+    // The plan says which model it is for.
+    await page.waitForFunction(
+      (model) => document.querySelector(".generate-form select")?.value === model,
+      run.model,
+    );
+    if (run.prompts) await form.getByLabel("Prompts").fill(run.prompts.split("\n")[0]);
+    if (run.negative) await form.getByLabel("Negative prompt").fill(run.negative);
+    if (run.frames) await form.getByLabel("Frames", { exact: false }).first().fill(run.frames);
+    if (run.size) await form.getByLabel("Size").fill(run.size);
+    await form.getByLabel(run.frames ? "Videos" : "Pictures", { exact: false }).last().fill("1");
+    await form.getByRole("button", { name: "Make raw and compressed" }).click();
+    await page.waitForURL(/job=[0-9a-f-]{36}/);
+    await jobEnded(/job=([0-9a-f-]{36})/.exec(page.url())[1]);
+    const pair = page.getByRole("region", { name: "The pair", exact: true });
+    await pair.getByText(/PSNR/).first().waitFor();
+    await page.getByRole("region", { name: "What the plan saved" }).waitFor();
+    await page.getByText("Where these pictures come from").click();
+    const command = await page.getByText(/dfa compare .*--model/).first().textContent();
+    if (run.prompts) assert.match(command, new RegExp(`--prompt '${run.prompts.split("\n")[0]}'`));
+    await assertAccessible(page, `a comparison of ${run.model}`);
+    if (run.frames) await assertMoves(page);
+  });
+}
+
+/** Both videos are shown, move, and stop when they are told to. */
+async function assertMoves(page) {
+  const videos = page.getByRole("region", { name: "Videos" }).getByRole("img");
+  assert.equal(await videos.count(), 2);
+  await page.waitForFunction(() => document.querySelector(".moving img")?.naturalWidth > 0);
+  const [width, height] = await videos.first().evaluate((image) => [image.naturalWidth, image.naturalHeight]);
+  assert.deepEqual([width, height], [64, 48], "one frame, not the strip");
+  const shots = new Set();
+  for (let n = 0; n < 40 && shots.size < 2; n += 1) {
+    shots.add((await videos.first().screenshot()).toString("base64"));
+  }
+  assert.equal(shots.size, 2, "the video moves");
+  await page.getByRole("button", { name: "Stop: show the frames" }).click();
+  await page.waitForFunction(() => document.querySelector(".moving img")?.naturalWidth === 3 * 64);
+}
+
+test("who wants less motion is shown the frames", async (t) => {
+  const page = await open(t, { reducedMotion: "reduce" });
+  const made = await fetch(`${WORKER}/v1/jobs`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      kind: "generate", model: "open-sora-tiny", prompts: ["waves"], steps: 2, num_frames: 3, size: "64x48",
+    }),
+  });
+  const { id } = await made.json();
+  await jobEnded(id);
+  await page.goto(`${WORKER}/#generate?job=${id}`);
+  await page.getByRole("button", { name: "Play" }).waitFor();
+  const shown = page.getByRole("region", { name: "Videos" }).getByRole("img");
+  await page.waitForFunction(() => document.querySelector(".moving img")?.naturalWidth === 3 * 64);
+  await page.getByRole("button", { name: "Play" }).click();
+  await page.waitForFunction(() => document.querySelector(".moving img")?.naturalWidth === 64);
+  assert.match(await shown.getAttribute("alt"), /^Video: Video 1/);
+  await page.getByRole("link", { name: "Download the video" }).waitFor();
 });

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::clients::Worker;
+use crate::clients::{FAMILIES, Worker};
 use crate::flags::WebRequest;
 use crate::repo::{self, Failure, Repo, because};
 use crate::stages::{Ending, Stages};
@@ -55,7 +55,7 @@ fn run(repo: &Repo, static_folder: &Path) -> Result<Ending, Failure> {
             "install Node 20 with npm and let it reach a registry",
         ));
     };
-    let worker = Worker::start(repo, &[])?;
+    let worker = Worker::start(repo, &FAMILIES)?;
     let mut command = repo.program("node");
     command
         .current_dir(&folder)

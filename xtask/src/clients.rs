@@ -11,6 +11,13 @@ use crate::stages::{Ending, Stages};
 
 const REQUIREMENTS: &str = "tests/clients/requirements.txt";
 const KEY: &str = "key-of-the-tests";
+/// Flags of a worker that serves a tiny model of every family besides the shipped one.
+pub(crate) const FAMILIES: [&str; 4] = [
+    "--model-id",
+    "tests/fixtures/families/pixart-tiny",
+    "--model-id",
+    "tests/fixtures/families/open-sora-tiny",
+];
 
 /// One stage a client.
 pub(crate) fn stages(stages: &mut Stages, repo: &Repo) {
@@ -36,7 +43,8 @@ fn run(repo: &Repo, script: &str) -> Result<Ending, Failure> {
             ));
         }
     };
-    let worker = Worker::start(repo, &["--api-key", KEY])?;
+    let flags = [&["--api-key", KEY], &FAMILIES[..]].concat();
+    let worker = Worker::start(repo, &flags)?;
     let mut command = repo.program(python);
     command
         .arg(repo.root.join("tests/clients").join(script))
