@@ -58,7 +58,7 @@ fn models_say_what_they_take_and_make() {
     check(
         "avatars-dit",
         json!({"family": "DiT", "takes": "classes", "makes": "images", "n_classes": 16,
-            "pixels_per_latent": 1, "size_multiple": 2}),
+            "pixels_per_latent": 1, "size_multiple": 4}),
     );
     check(
         PIXART,
