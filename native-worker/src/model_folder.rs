@@ -127,6 +127,11 @@ pub enum FolderError {
 }
 
 impl ModelFolder {
+    /// Whether a folder is one at a glance: it has a pipeline's index, or is Open-Sora's.
+    pub fn is_at(path: &Path) -> bool {
+        path.join("model_index.json").is_file() || layout::is_open_sora(path)
+    }
+
     /// Opens a folder and checks everything but the weights' contents.
     ///
     /// # Errors

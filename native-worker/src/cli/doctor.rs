@@ -14,6 +14,7 @@ use super::{Failure, GlobalFlags};
 
 mod machine;
 mod model;
+mod stages;
 
 /// Check machine and model.
 #[derive(Debug, Args)]

@@ -75,7 +75,7 @@ fn model_folders(args: &ModelsArgs) -> Result<Vec<PathBuf>, Failure> {
         };
         if below.is_empty() {
             note(&format!(
-                "no model folder in {}: a model folder has a model_index.json",
+                "no model folder in {}: a model folder has a model_index.json, or is Open-Sora's with its config.json",
                 folder.display()
             ));
         }
@@ -85,7 +85,7 @@ fn model_folders(args: &ModelsArgs) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn is_model(folder: &Path) -> bool {
-    folder.join("model_index.json").is_file()
+    ModelFolder::is_at(folder)
 }
 
 /// Model folders right below `folder`, by name.

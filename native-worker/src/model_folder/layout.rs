@@ -35,10 +35,18 @@ struct FamilyTraits {
     norm_type: Option<String>,
 }
 
+/// Open-Sora's folder on the hub is the transformer's; the other parts come from elsewhere
+/// and lie in it, or it lies with them below transformer/.
+pub(super) fn is_open_sora(path: &Path) -> bool {
+    let configs = [
+        path.join("config.json"),
+        path.join("transformer/config.json"),
+    ];
+    configs.iter().any(|config| OpenSoraConfig::is_at(config))
+}
+
 impl Layout {
     pub(super) fn read(path: &Path) -> Result<Self, FolderError> {
-        // Open-Sora's folder on the hub is the transformer's; the other parts come from
-        // elsewhere and lie in it, or it lies with them below transformer/.
         let below = path.join("transformer");
         for folder in [path, &below] {
             if OpenSoraConfig::is_at(&folder.join("config.json")) {

@@ -97,6 +97,15 @@ impl VaeConfig {
         1 << (self.block_out_channels.len() - 1)
     }
 
+    /// Memory that decoding one picture takes at its widest, in bytes: the last level's
+    /// maps, of which the first has the channels of the level before.
+    pub fn decoding_bytes(&self, width: usize, height: usize) -> u64 {
+        let finest = self.block_out_channels[0];
+        let before = *self.block_out_channels.get(1).unwrap_or(&finest);
+        let per_pixel = 4 * (before + 2 * finest);
+        (width as u64) * (height as u64) * per_pixel as u64
+    }
+
     /// Reads and checks a `config.json`.
     ///
     /// # Errors

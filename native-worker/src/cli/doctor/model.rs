@@ -1,133 +1,137 @@
-//! Checks of a model folder, and what it will need.
+//! Checks of a model folder: what it is, what is missing, and what its runs will need.
 
 use std::path::Path;
 
-use dfa_core::liveness::CacheShape;
-
 use super::Finding;
 use super::machine::available_bytes;
-use crate::cli::models::native_tokens;
+use super::stages::{Stage, stages};
 use crate::cli::models::weight_file::WeightFile;
+use crate::model::vae::Vae;
 use crate::model_folder::ModelFolder;
 use crate::report_html::bytes;
 use crate::run_setup::load_transformer;
-
-const F32_BYTES: usize = 4;
+use crate::text::TextEncoder;
 
 pub(super) fn findings(path: &Path, batch_size: usize) -> Vec<Finding> {
     let folder = match ModelFolder::open(path) {
         Ok(folder) => folder,
         Err(error) => return vec![Finding::fail("model folder", error.to_string())],
     };
+    let family = folder.transformer.family();
     let mut findings = vec![Finding::ok(
         "model folder",
-        format!("{}, configuration is readable", folder.model_id),
+        format!(
+            "{}: {}, configuration is readable",
+            folder.model_id,
+            family.name()
+        ),
     )];
-    if folder.class_names.iter().next().is_none() {
+    if !family.takes_text() && folder.class_names.iter().next().is_none() {
         findings.push(Finding::warn(
             "classes",
             "model_index.json names no classes (id2label); use indices",
         ));
     }
-    if folder.has_vae {
-        findings.push(Finding::warn(
-            "VAE",
-            "latents are not decoded to pictures yet; --save-latents keeps them",
-        ));
-    }
-    match weight_files(&folder) {
-        Ok((n_parameters, finding)) => {
-            findings.push(finding);
-            findings.extend(needs(&folder, n_parameters, batch_size));
-        }
-        Err(error) => findings.push(Finding::fail("weight files", format!("{error:#}"))),
-    }
+    findings.push(weight_files(&folder));
+    findings.push(tensors(&folder));
+    let encoder = family.takes_text().then(|| TextEncoder::open(&folder.path));
+    findings.extend(encoder.as_ref().map(|encoder| match encoder {
+        Ok(encoder) => text_encoder(encoder, &folder),
+        Err(error) => Finding::warn(
+            "text encoder",
+            format!("{error}; without it give --prompt-embeds FILE"),
+        ),
+    }));
+    findings.push(vae(&folder));
+    let encoder = encoder.and_then(Result::ok);
+    let stages = stages(&folder, encoder.as_ref(), batch_size);
+    findings.extend(stages.iter().map(memory));
     findings
 }
 
-/// Parameters of all files.
-fn weight_files(folder: &ModelFolder) -> anyhow::Result<(u64, Finding)> {
+/// Parameters, sizes and types of the transformer's files.
+fn weight_files(folder: &ModelFolder) -> Finding {
     let files = folder
         .weight_files
         .iter()
         .map(|path| WeightFile::read(path));
-    let files = files.collect::<anyhow::Result<Vec<_>>>()?;
-    let n_parameters = files
-        .iter()
-        .fold(0u64, |sum, file| sum.saturating_add(file.n_parameters));
-    let size = files
-        .iter()
-        .fold(0u64, |sum, file| sum.saturating_add(file.size_bytes));
+    let files = match files.collect::<anyhow::Result<Vec<_>>>() {
+        Ok(files) => files,
+        Err(error) => return Finding::fail("weight files", format!("{error:#}")),
+    };
+    let sum = |of: fn(&WeightFile) -> u64| files.iter().map(of).fold(0u64, u64::saturating_add);
     let dtypes: Vec<String> = files.iter().map(WeightFile::dtypes_in_words).collect();
     let text = format!(
-        "{} of {} in all, {n_parameters} parameters, {}",
+        "{} of {} in all, {} parameters, {}",
         files.len(),
-        bytes(size),
+        bytes(sum(|file| file.size_bytes)),
+        sum(|file| file.n_parameters),
         dtypes.first().map_or("no", String::as_str),
     );
-    Ok((n_parameters, Finding::ok("weight files", text)))
+    Finding::ok("weight files", text)
 }
 
-/// Memory, and whether the tensors are those that the configuration asks for.
-fn needs(folder: &ModelFolder, n_parameters: u64, batch_size: usize) -> Vec<Finding> {
-    let weights = n_parameters.saturating_mul(F32_BYTES as u64);
-    let batch = batch_bytes(folder, batch_size);
-    let caches = worst_cache_bytes(folder, batch_size);
-    let total = weights.saturating_add(batch).saturating_add(caches);
-    let text = format!(
-        "about {}: weights {}, a guided batch of {batch_size} {}, layer caches at worst {}",
-        bytes(total),
-        bytes(weights),
-        bytes(batch),
-        bytes(caches),
-    );
-    let available = available_bytes();
-    let memory = match available {
-        Some(available) if total > available => Finding::warn(
-            "memory needed",
+/// Whether the tensors are those that the configuration asks for. Weights are mapped, so
+/// this takes little memory even for a large model.
+fn tensors(folder: &ModelFolder) -> Finding {
+    match load_transformer(folder) {
+        Ok(_) => Finding::ok("tensors", "every tensor is there and has its shape"),
+        Err(error) => Finding::fail("tensors", error.to_string()),
+    }
+}
+
+fn text_encoder(encoder: &TextEncoder, folder: &ModelFolder) -> Finding {
+    let config = &encoder.config;
+    let expected = folder.transformer.text_facts().map(|facts| facts.channels);
+    if expected.is_some_and(|channels| channels != config.width) {
+        return Finding::fail(
+            "text encoder",
             format!(
-                "{text}; only {} is available, use a smaller batch",
-                bytes(available)
+                "makes vectors of {}, but the transformer takes {}: put this model's text encoder there",
+                config.width,
+                expected.unwrap_or_default()
+            ),
+        );
+    }
+    let text = format!(
+        "T5 of {} blocks, width {}, every tensor is there; {} tokens from {}",
+        config.n_blocks,
+        config.width,
+        encoder.tokenizer.n_tokens(),
+        encoder.tokenizer.path.display()
+    );
+    Finding::ok("text encoder", text)
+}
+
+fn vae(folder: &ModelFolder) -> Finding {
+    match &folder.vae {
+        Some(config) => match Vae::load(&folder.path.join("vae"), config) {
+            Ok(_) => Finding::ok("VAE", "every tensor is there and has its shape"),
+            Err(error) => Finding::fail("VAE", error.to_string()),
+        },
+        None => match crate::made_files::why_no_pictures(folder) {
+            None => Finding::ok("VAE", "none: the latent is the image"),
+            Some(reason) => Finding::warn(
+                "VAE",
+                format!("{reason}; calibrate works, and --save-latents keeps the latents"),
+            ),
+        },
+    }
+}
+
+/// What a stage needs, and whether this machine has it.
+fn memory(stage: &Stage) -> Finding {
+    let name = stage.name;
+    let text = format!("about {}: {}", bytes(stage.needed_bytes), stage.in_words);
+    match available_bytes() {
+        Some(available) if stage.needed_bytes > available => Finding::warn(
+            name,
+            format!(
+                "{text}; only {} is available: {}",
+                bytes(available),
+                stage.remedy
             ),
         ),
-        _ => Finding::ok("memory needed", text),
-    };
-    let tensors = if available.is_some_and(|available| weights > available / 2) {
-        Finding::warn(
-            "tensors",
-            "not checked: the weights would take more than half of the memory",
-        )
-    } else {
-        match load_transformer(folder) {
-            Ok(_) => Finding::ok("tensors", "every tensor is there and has its shape"),
-            Err(error) => Finding::fail("tensors", error.to_string()),
-        }
-    };
-    vec![memory, tensors]
-}
-
-/// Activations of one block of a guided batch, roughly: the hidden state, q, k, v, the
-/// attention's output and the MLP's inner layer of four times the width.
-fn batch_bytes(folder: &ModelFolder, batch_size: usize) -> u64 {
-    cache_shape(folder, batch_size)
-        .tensor_bytes(2)
-        .saturating_mul(10)
-}
-
-/// Every block keeps its output and its window residual, for both branches.
-fn worst_cache_bytes(folder: &ModelFolder, batch_size: usize) -> u64 {
-    let of_a_block = cache_shape(folder, batch_size)
-        .tensor_bytes(2)
-        .saturating_mul(2);
-    of_a_block.saturating_mul(folder.transformer.geometry().n_blocks as u64)
-}
-
-fn cache_shape(folder: &ModelFolder, batch_size: usize) -> CacheShape {
-    CacheShape {
-        batch: batch_size,
-        branches: 2,
-        n_tokens: native_tokens(folder),
-        width: folder.transformer.geometry().width(),
-        bytes_per_element: F32_BYTES,
+        _ => Finding::ok(name, text),
     }
 }
