@@ -32,7 +32,11 @@ fn kinds(job: &Value) -> Vec<(String, String, u64)> {
     let artifacts = job["result"]["artifacts"].as_array().unwrap();
     let kinds = artifacts.iter().filter_map(|it| {
         let text = |name: &str| it[name].as_str().unwrap().to_owned();
-        Some((text("role"), text("media_type"), it["image_index"].as_u64()?))
+        Some((
+            text("role"),
+            text("media_type"),
+            it["image_index"].as_u64()?,
+        ))
     });
     let mut kinds: Vec<_> = kinds.collect();
     kinds.sort();
@@ -88,23 +92,53 @@ fn what_a_model_does_not_take_is_refused_with_the_field_and_the_remedy() {
     };
     let of = |model: &str, more: Value| {
         let mut request = json!({"kind": "generate", "model": model});
-        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        request
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         request
     };
     check(of(PIXART, json!({"labels": [1]})), "labels", "give prompts");
     check(of(PIXART, json!({})), "prompts", "give a text per image");
-    check(of(PIXART, json!({"prompts": ["a", "b"], "n_images": 1})), "n_images", "one label or prompt");
-    check(of(PIXART, json!({"prompts": ["a"], "num_frames": 2})), "num_frames", "makes images of a text");
-    check(of(PIXART, json!({"prompts": ["a"], "size": "50x48"})), "size", "multiple");
-    check(of(OPEN_SORA, json!({"prompts": ["a"], "num_frames": 65})), "num_frames", "from 1 to 64");
-    check(of(OPEN_SORA, json!({"prompts": ["a"], "fps": 0})), "fps", "above 0");
     check(
-        of(OPEN_SORA, json!({"prompts": ["a"], "num_frames": 64, "size": "2048x2048"})),
+        of(PIXART, json!({"prompts": ["a", "b"], "n_images": 1})),
+        "n_images",
+        "one label or prompt",
+    );
+    check(
+        of(PIXART, json!({"prompts": ["a"], "num_frames": 2})),
+        "num_frames",
+        "makes images of a text",
+    );
+    check(
+        of(PIXART, json!({"prompts": ["a"], "size": "50x48"})),
+        "size",
+        "multiple",
+    );
+    check(
+        of(OPEN_SORA, json!({"prompts": ["a"], "num_frames": 65})),
+        "num_frames",
+        "from 1 to 64",
+    );
+    check(
+        of(OPEN_SORA, json!({"prompts": ["a"], "fps": 0})),
+        "fps",
+        "above 0",
+    );
+    check(
+        of(
+            OPEN_SORA,
+            json!({"prompts": ["a"], "num_frames": 64, "size": "2048x2048"}),
+        ),
         "size",
         "fewer frames",
     );
     let long = "x".repeat(100_001);
-    check(of(PIXART, json!({"prompts": ["a"], "negative_prompt": long})), "negative_prompt", "100001");
+    check(
+        of(PIXART, json!({"prompts": ["a"], "negative_prompt": long})),
+        "negative_prompt",
+        "100001",
+    );
 }
 
 #[test]
@@ -115,24 +149,38 @@ fn a_text_becomes_a_plan_pictures_and_a_comparison() {
     let job = |kind: &str, more: Value| {
         let mut request = run.clone();
         request["kind"] = kind.into();
-        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        request
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         succeeded(&worker, &request)
     };
     let calibrated = job("calibrate", json!({"threshold": 0.3}));
     let plan = &calibrated["result"]["plan"];
     let file = worker.get(&format!("/v1/plans/{}", plan.as_str().unwrap()));
     let prompts = &run["prompts"];
-    assert_eq!(&file.json()["provenance"]["inputs"]["prompts"], prompts, "{}", file.text());
+    assert_eq!(
+        &file.json()["provenance"]["inputs"]["prompts"],
+        prompts,
+        "{}",
+        file.text()
+    );
     let made = job("generate", json!({"plan": plan}));
     let expected = [("image", "image/png", 0), ("image", "image/png", 1)];
     assert_eq!(kinds(&made), expected_kinds(&expected));
-    let compared = job("compare", json!({"plan": plan, "n_images": 1, "prompts": ["a red kite"]}));
+    let compared = job(
+        "compare",
+        json!({"plan": plan, "n_images": 1, "prompts": ["a red kite"]}),
+    );
     let expected = [
         ("compressed_image", "image/png", 0),
         ("raw_image", "image/png", 0),
     ];
     assert_eq!(kinds(&compared), expected_kinds(&expected));
-    assert_eq!(compared["result"]["report"]["images"][0]["label"], "a red kite");
+    assert_eq!(
+        compared["result"]["report"]["images"][0]["label"],
+        "a red kite"
+    );
 }
 
 #[test]
@@ -162,7 +210,9 @@ fn openais_route_draws_what_a_text_says() {
     let ask = |more: Value| {
         let mut body = json!({"prompt": "a tram at night", "num_inference_steps": 2, "seed": 7,
             "response_format": "b64_json"});
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         let answer = worker.post("/v1/images/generations", &body);
         assert_eq!(answer.status, 200, "{body}: {}", answer.text());
         let answer = answer.json();
