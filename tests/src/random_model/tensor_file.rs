@@ -88,8 +88,11 @@ fn header(specs: &[TensorSpec], stored_as: StoredAs) -> String {
         entries.insert(spec.name.clone(), entry);
         start = end;
     }
-    let text = Value::Object(entries).to_string();
-    format!("{text:<width$}", width = text.len().next_multiple_of(8))
+    let mut text = Value::Object(entries).to_string();
+    // No format width: it ends at 65,535.
+    let padded = text.len().next_multiple_of(8);
+    text.extend(std::iter::repeat_n(' ', padded - text.len()));
+    text
 }
 
 /// Mean and standard deviation: layers keep the size of what goes through them.

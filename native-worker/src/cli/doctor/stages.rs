@@ -63,11 +63,7 @@ fn encoding(encoder: &TextEncoder, max_tokens: usize) -> Stage {
 }
 
 fn denoising(folder: &ModelFolder, batch_size: usize) -> Stage {
-    let sizes = folder
-        .weight_files
-        .iter()
-        .filter_map(|path| path.metadata().ok());
-    let weights: u64 = sizes.map(|file| file.len()).sum();
+    let weights = size_of(&folder.weight_files);
     let state = cache_shape(folder, batch_size).tensor_bytes(2);
     let batch = state.saturating_mul(STATES_IN_A_BLOCK);
     let n_blocks = folder.transformer.geometry().n_blocks as u64;
