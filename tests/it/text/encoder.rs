@@ -115,7 +115,7 @@ fn visible_tokens_equal_those_of_a_padded_and_masked_run() {
     let encoder = TextEncoder::open(&text_fixture("model")).unwrap();
     for (idx, row) in rows.iter().enumerate() {
         let found = encoder
-            .encode(&[row.prompt.clone()], row.max_tokens, &never)
+            .encode(std::slice::from_ref(&row.prompt), row.max_tokens, &never)
             .unwrap();
         let expected = &golden[&format!("embeds.{idx}")];
         assert_eq!(found[0].embeds.dims(), expected.dims(), "{}", row.prompt);
@@ -125,7 +125,7 @@ fn visible_tokens_equal_those_of_a_padded_and_masked_run() {
     // The last one does not fit.
     let last = rows.last().unwrap();
     let found = encoder
-        .encode(&[last.prompt.clone()], last.max_tokens, &never)
+        .encode(std::slice::from_ref(&last.prompt), last.max_tokens, &never)
         .unwrap();
     assert!(found[0].n_tokens_cut > 0);
 }
@@ -139,7 +139,9 @@ fn prompts_together_are_what_they_are_alone() {
     let together = encoder.encode(&prompts, 50, &never).unwrap();
     assert_eq!(together.len(), prompts.len());
     for (prompt, found) in prompts.iter().zip(&together) {
-        let alone = &encoder.encode(&[prompt.clone()], 50, &never).unwrap()[0];
+        let alone = &encoder
+            .encode(std::slice::from_ref(prompt), 50, &never)
+            .unwrap()[0];
         assert_eq!(alone.n_tokens_cut, found.n_tokens_cut);
         let difference = relative_l2(&values(&alone.embeds), &values(&found.embeds));
         // The matrix multiply may sum in another order.
