@@ -24,6 +24,9 @@ mod machine;
 mod latents;
 mod run_flags;
 
+// The model families.
+mod families;
+
 // A plan and the run that it is used for.
 mod plan_check;
 

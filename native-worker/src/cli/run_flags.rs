@@ -44,7 +44,12 @@ pub(crate) struct RunFlags {
     #[arg(short = 'n', long, env = "DFA_N_IMAGES", value_name = "N")]
     n_images: Option<usize>,
     /// Start noise, a safetensors tensor (images, channels, height, width).
-    #[arg(long, env = "DFA_LATENTS", value_name = "FILE[:TENSOR]", conflicts_with_all = ["size", "n_images"])]
+    #[arg(
+        long,
+        env = "DFA_LATENTS",
+        value_name = "FILE[:TENSOR]",
+        conflicts_with = "n_images"
+    )]
     latents: Option<TensorFile>,
     /// Noise of every step of the iddpm sampler, a safetensors tensor (steps, images,
     /// channels, …) [default: from the seed].

@@ -73,13 +73,32 @@ fn image_size(
         wish => wish,
     };
     let latent = match given {
-        Some(size) => size,
+        Some(size) => {
+            refuse_other_size(drawn, size, folder)?;
+            size
+        }
         None => requested_image_size(drawn, folder)?,
     };
     Ok(RunSize {
         latent,
         cut_to: spec.size.filter(|_| drawn != spec.size),
         video: None,
+    })
+}
+
+/// Start latents have a size of their own, which a wish cannot change.
+fn refuse_other_size(
+    wish: Option<(usize, usize)>,
+    given: LatentSize,
+    folder: &ModelFolder,
+) -> Result<(), SetupError> {
+    if wish.is_none() || requested_image_size(wish, folder)? == given {
+        return Ok(());
+    }
+    Err(SetupError::OutOfRange {
+        what: "--size",
+        found: wish.map_or_else(String::new, |(width, height)| format!("{width}x{height}")),
+        expected: format!("left out: the start latents are {given}"),
     })
 }
 

@@ -56,10 +56,7 @@ fn impossible_requests_are_refused_with_advice() {
     check("--batch-size 0", &["--batch-size", "at least 1"]);
     check("--threads 0", &["--threads"]);
     check("--residual-half third", &["third", "conditional", "first"]);
-    check(
-        "--latents x.safetensors --size 64x64",
-        &["cannot be used with"],
-    );
+    check("--latents x.safetensors -n 3", &["cannot be used with"]);
     check("--colour", &["--colour"]);
 }
 
