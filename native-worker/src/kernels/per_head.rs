@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_quarter_turn_takes_a_pair_to_its_normal() {
         // Two samples of two tokens, two heads of one pair; only the second token turns.
-        let mut values = vec![1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 3.0, 4.0].repeat(2);
+        let mut values = [1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 3.0, 4.0].repeat(2);
         let rotation = Rotation {
             cosines: &[1.0, 0.0],
             sines: &[0.0, 1.0],

@@ -139,7 +139,7 @@ impl Vae {
         if let Some(conv) = &self.post_quant_conv {
             map = conv.forward(&map)?;
         }
-        self.decoder.forward(map)?.into_tensor()
+        self.decoder.forward(&map)?.into_tensor()
     }
 
     /// Images (B, 3, H, W) in [-1, 1] to the distributions of their latents.
@@ -195,7 +195,7 @@ impl Vae {
             let (height, width) = (map.height, map.width);
             bail!("the VAE encodes images of at least {least} x {least}, got {height} x {width}");
         }
-        let mut moments = self.encoder.forward(map)?;
+        let mut moments = self.encoder.forward(&map)?;
         if let Some(conv) = &self.quant_conv {
             moments = conv.forward(&moments)?;
         }

@@ -98,6 +98,7 @@ pub fn made_images(result: &JobResult, url_of: impl Fn(ContentHash) -> String) -
 }
 
 /// The roles of a picture, and of a video: the strip that stands for it and itself.
+#[derive(Clone, Copy)]
 struct Roles {
     image: ArtifactRole,
     strip: ArtifactRole,

@@ -13,12 +13,14 @@ const MAX_MODEL_FILE_BYTES: u64 = 16_000_000;
 const EMPTY_NAMES: [&str; 5] = ["utils", "helpers", "common", "misc", "types"];
 
 /// The places where a type may be made readable or writable as text.
-const SERDE_PLACES: [&str; 5] = [
+const SERDE_PLACES: [&str; 7] = [
     "core/src/wire/",
     "native-worker/src/config.rs",
     "native-worker/src/model_folder.rs",
     "native-worker/src/model_folder/",
     "native-worker/src/diffusion/sampler_config.rs",
+    "native-worker/src/text/t5_config.rs",
+    "tests/it/",
 ];
 
 /// The kernels, and the one place that maps a file of weights into memory, may step

@@ -167,8 +167,8 @@ impl Decoder {
         })
     }
 
-    pub(super) fn forward(&self, latent: FeatureMap) -> Result<FeatureMap> {
-        let mut map = self.conv_in.forward(&latent)?;
+    pub(super) fn forward(&self, latent: &FeatureMap) -> Result<FeatureMap> {
+        let mut map = self.conv_in.forward(latent)?;
         map = self.middle.forward(map)?;
         for level in &self.levels {
             map = level.forward(map)?;
@@ -211,8 +211,8 @@ impl Encoder {
         })
     }
 
-    pub(super) fn forward(&self, image: FeatureMap) -> Result<FeatureMap> {
-        let mut map = self.conv_in.forward(&image)?;
+    pub(super) fn forward(&self, image: &FeatureMap) -> Result<FeatureMap> {
+        let mut map = self.conv_in.forward(image)?;
         for level in &self.levels {
             map = level.forward(map)?;
         }
