@@ -3,40 +3,35 @@
 //! all begin here.
 
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
-use dfa_core::branch::ResidualHalf;
 use dfa_core::cost::LayerShape;
 use dfa_core::liveness::CacheShape;
-use dfa_core::sampler::SamplerKind;
 use dfa_core::wire::{CalibrationInputs, ContentHash, Fingerprint, Provenance};
 
 use crate::diffusion::denoiser::Denoiser;
-use crate::diffusion::guidance::BadGuidance;
-use crate::diffusion::noise;
-use crate::diffusion::sampler::SamplerError;
-use crate::diffusion::step_noise::{GivenNoise, StepNoise};
+use crate::diffusion::step_noise::StepNoise;
 use crate::model::dit::Dit;
 use crate::model::open_sora::OpenSora;
 use crate::model::pixart::PixArt;
-use crate::model::{Condition, Geometry, LatentSize, Transformer};
-use crate::model_folder::class_names::LabelError;
+use crate::model::{Condition, Geometry, Transformer};
 use crate::model_folder::{FolderError, ModelFolder, ModelIdentity, TransformerConfig};
 pub use crate::tensor_file::TensorFile;
-use crate::text::{EmbedsError, TextError};
 
 mod aspect_ratio_bins;
 mod checked_run;
+mod run_noise;
+mod run_spec;
+mod setup_error;
 pub mod sizes;
-mod start_latents;
 pub mod subjects;
 mod text_condition;
 
 pub use checked_run::CheckedRun;
-use checked_run::GivenLatents;
-use start_latents::{hash_of, read_latents};
+use run_noise::{checked_start, step_noise_of};
+pub use run_spec::RunSpec;
+pub use setup_error::SetupError;
 pub use subjects::{Purpose, Subjects};
 use text_condition::encode;
 
@@ -48,145 +43,6 @@ pub const MAX_IMAGES: usize = 4096;
 pub const MAX_SIDE: usize = 4096;
 /// Most frames of a video.
 pub const MAX_FRAMES: usize = 512;
-
-/// What a person asked for; nothing is checked yet.
-#[derive(Clone, Debug)]
-pub struct RunSpec {
-    /// Model folder.
-    pub model: PathBuf,
-    /// Class indices or names; empty for random classes from the seed.
-    pub labels: Vec<String>,
-    /// Texts to draw, for a model that takes text.
-    pub prompts: Vec<String>,
-    /// What guidance leads away from; empty text if none.
-    pub negative_prompt: Option<String>,
-    /// Texts that somebody else encoded, instead of prompts.
-    pub prompt_embeds: Option<TensorFile>,
-    /// Number of images; labels and prompts are repeated in order. `None`: one per label or
-    /// prompt, or as many as the purpose says.
-    pub n_images: Option<usize>,
-    /// What the run is for.
-    pub purpose: Purpose,
-    /// Start noise from a file; sets batch and size.
-    pub latents: Option<TensorFile>,
-    /// Noise of every step of an ancestral sampler, (steps, images, channels, …), instead of
-    /// that of the seed.
-    pub step_noise: Option<TensorFile>,
-    /// Size in pixels, `(width, height)`.
-    pub size: Option<(usize, usize)>,
-    /// Draw at the nearest size that PixArt-Sigma was trained at, and cut to `size`.
-    pub resolution_binning: bool,
-    /// Frames of a video.
-    pub n_frames: Option<usize>,
-    /// Frames per second that a video model is told.
-    pub fps: Option<f64>,
-    /// Denoising steps; `None` for the family's.
-    pub n_steps: Option<usize>,
-    /// The sampler; `None` for the one of the model folder.
-    pub sampler: Option<SamplerKind>,
-    /// Guidance scale; `None` for the family's.
-    pub guidance_scale: Option<f64>,
-    /// Seed of noise and random labels.
-    pub seed: u64,
-    /// Which half of the residual `wa_rs+asc` uses.
-    pub residual_half: ResidualHalf,
-}
-
-/// Why a run cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// The model folder is not usable.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// A label names no class.
-    #[error(transparent)]
-    Label(#[from] LabelError),
-    /// The guidance scale is not usable.
-    #[error(transparent)]
-    Guidance(#[from] BadGuidance),
-    /// The sampler cannot be made for so many steps.
-    #[error(transparent)]
-    Sampler(#[from] SamplerError),
-    /// A number is out of range.
-    #[error("{what} is {found}, but it must be {expected}")]
-    OutOfRange {
-        /// What it is.
-        what: &'static str,
-        /// Its value.
-        found: String,
-        /// What is accepted.
-        expected: String,
-    },
-    /// A model that takes text is given none.
-    #[error("there is nothing to draw: give --prompt TEXT (repeatable)")]
-    NoPrompt,
-    /// Something that this family does not have.
-    #[error("{what} is not for {family} models: {remedy}")]
-    NotForThisFamily {
-        /// What was given.
-        what: &'static str,
-        /// The model's family.
-        family: &'static str,
-        /// What to do.
-        remedy: &'static str,
-    },
-    /// Texts cannot be encoded.
-    #[error(transparent)]
-    Text(#[from] TextError),
-    /// Texts that somebody else encoded are not usable.
-    #[error(transparent)]
-    Embeds(#[from] EmbedsError),
-    /// The text encoder is that of another model.
-    #[error(
-        "text_encoder/ makes vectors of {found}, but the transformer takes {expected}: put the text encoder of this model there"
-    )]
-    OtherTextEncoder {
-        /// The encoder's width.
-        found: usize,
-        /// E of the transformer.
-        expected: usize,
-    },
-    /// Guidance needs the negative prompt's embeddings too.
-    #[error(
-        "the file of prompt embeddings has no negative_prompt_embeds, which guidance needs: add them, or give --guidance 1"
-    )]
-    NoNegativeEmbeds,
-    /// The start noise is not usable.
-    #[error("start latents {path}: {reason}")]
-    Latents {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The noise of the steps is not usable.
-    #[error("step noise {path}: {reason}")]
-    StepNoise {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A tensor operation failed.
-    #[error(transparent)]
-    Tensor(#[from] candle_core::Error),
-}
-
-impl SetupError {
-    /// Whether the request is at fault, not a file on disk.
-    pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::Label(_)
-                | Self::Guidance(_)
-                | Self::OutOfRange { .. }
-                | Self::Sampler(_)
-                | Self::NoPrompt
-                | Self::NoNegativeEmbeds
-                | Self::NotForThisFamily { .. }
-        )
-    }
-}
 
 /// A model in memory. A clone is the same model: it never changes, so runs share it.
 #[derive(Clone)]
@@ -388,63 +244,6 @@ impl RunSetup {
 /// Name and version of this program.
 pub fn tool_version() -> String {
     format!("dfa {}", env!("CARGO_PKG_VERSION"))
-}
-
-/// What an ancestral sampler adds, checked against the run.
-fn step_noise_of(
-    spec: &RunSpec,
-    run: &CheckedRun,
-    latent: &Tensor,
-) -> Result<(StepNoise, Option<ContentHash>), SetupError> {
-    let Some(file) = &spec.step_noise else {
-        return Ok((StepNoise::Seeded { seed: run.seed }, None));
-    };
-    if !run.sampler.needs_noise() {
-        return Err(SetupError::OutOfRange {
-            what: "--step-noise",
-            found: format!("given for {}", run.sampler_kind),
-            expected: "left out: only iddpm adds noise at its steps".into(),
-        });
-    }
-    let wrong = |reason: String| SetupError::StepNoise {
-        path: file.path.clone(),
-        reason,
-    };
-    let noise = file.read().map_err(|error| wrong(error.to_string()))?;
-    let given = GivenNoise::new(&noise, run.sampler.n_steps(), latent.dims());
-    let given = given.map_err(|error| wrong(error.to_string()))?;
-    Ok((StepNoise::Given(given), Some(hash_of(&noise)?)))
-}
-
-/// The values of the run and its start noise.
-fn checked_start(
-    spec: &RunSpec,
-    folder: &ModelFolder,
-) -> Result<(CheckedRun, Tensor, Option<ContentHash>), SetupError> {
-    let n_channels = folder.transformer.geometry().in_channels;
-    let Some(file) = &spec.latents else {
-        let run = CheckedRun::new(spec, folder)?;
-        let images = 0..run.subjects.n_images() as u64;
-        let latent = noise::start_noise(spec.seed, images, n_channels, run.size)?;
-        return Ok((run, latent, None));
-    };
-    let latent = read_latents(file, folder)?;
-    let (n_images, size) = match *latent.dims() {
-        [n, _, height, width] => (n, LatentSize::image(height, width)),
-        [n, _, frames, height, width] => (
-            n,
-            LatentSize {
-                frames: Some(frames),
-                height,
-                width,
-            },
-        ),
-        _ => (0, LatentSize::image(0, 0)),
-    };
-    let given = GivenLatents { n_images, size };
-    let run = CheckedRun::with_latents(spec, folder, Some(given))?;
-    let hash = hash_of(&latent)?;
-    Ok((run, latent, Some(hash)))
 }
 
 fn within(what: &'static str, found: usize, least: usize, most: usize) -> Result<(), SetupError> {
