@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use dfa_core::liveness::peak_cache_bytes;
 use dfa_core::wire::{CheckedPlan, plan_hash};
 use serde_json::json;
 
@@ -13,6 +14,7 @@ use super::terminal::{self, Progress, StopButton};
 use super::{Failure, GlobalFlags};
 use crate::image_batch::{ImageBatches, ImageRun};
 use crate::made_files::{MadeFile, image_files, why_no_pictures};
+use crate::report_html::bytes;
 use crate::run_setup::{Purpose, RunSetup};
 use crate::whole_file::write_whole;
 
@@ -59,6 +61,16 @@ pub(super) fn run(args: &GenerateArgs, global: GlobalFlags) -> Result<ExitCode, 
         args.plan_flags.check(path, plan, &setup)?;
     }
     let makes_pictures = check_outputs(args, &setup)?;
+    let predicted = plan.as_ref().map(|plan| {
+        let n_in_batch = args.batch_size.min(setup.n_images());
+        peak_cache_bytes(&plan.plan, setup.cache_shape(n_in_batch)).bytes
+    });
+    if let Some(predicted) = predicted {
+        terminal::note(&format!(
+            "the plan's layer caches will take {} at most",
+            bytes(predicted)
+        ));
+    }
     let stop = StopButton::install()?;
     let batches = ImageBatches {
         setup: &setup,
@@ -80,7 +92,7 @@ pub(super) fn run(args: &GenerateArgs, global: GlobalFlags) -> Result<ExitCode, 
     } else {
         Vec::new()
     };
-    report(global, &files, plan.as_ref(), &made)
+    report(global, &files, (plan.as_ref(), predicted), &made)
 }
 
 /// Whether there will be pictures; makes the folders first, before any work is done.
@@ -129,13 +141,14 @@ pub(super) fn write_made(folder: &Path, file: &MadeFile) -> Result<(), Failure> 
 fn report(
     global: GlobalFlags,
     files: &[PathBuf],
-    plan: Option<&CheckedPlan>,
+    (plan, predicted): (Option<&CheckedPlan>, Option<u64>),
     made: &ImageRun,
 ) -> Result<ExitCode, Failure> {
     if global.json {
         let summary = json!({
             "pictures": files, "plan_hash": plan.map(|plan| plan_hash(&plan.plan).to_string()),
             "total_secs": made.total_secs, "attention_secs": made.attention_secs,
+            "predicted_peak_cache_bytes": predicted.unwrap_or(0),
             "peak_cache_bytes": made.peak_cache_bytes,
         });
         terminal::print_result(&summary.to_string())?;

@@ -86,6 +86,8 @@ fn a_small_pixart_goes_from_prompt_to_pictures_by_a_plan() {
     ));
     let made = json_of(&done(made));
     assert_eq!(made["pictures"].as_array().unwrap().len(), 2, "{made}");
+    assert_ne!(made["peak_cache_bytes"], 0);
+    assert_eq!(made["predicted_peak_cache_bytes"], made["peak_cache_bytes"]);
     done(desk.run(&format!("compare {run} --plan @plan.json -o @compare")));
     assert!(
         desk.read("compare/report.html")
