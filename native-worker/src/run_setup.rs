@@ -216,6 +216,15 @@ impl RunSetup {
         }
     }
 
+    /// Texts that came encoded have no words of their own: their file's hash stands for them.
+    fn embeds_in_words(&self, n_images: usize) -> Vec<String> {
+        let hash = self.embeds_sha256.map(|hash| hash.to_string());
+        let hash = hash.unwrap_or_default();
+        (0..n_images)
+            .map(|idx| format!("(text {idx} of embeddings {hash})"))
+            .collect()
+    }
+
     /// What a plan for this run must match.
     pub fn fingerprint(&self) -> Fingerprint {
         self.run
@@ -231,7 +240,7 @@ impl RunSetup {
                 Subjects::Classes(classes) => CalibrationInputs::Labels(classes.clone()),
                 Subjects::Prompts { prompts, .. } => CalibrationInputs::Prompts(prompts.clone()),
                 Subjects::Embeds { n_images } => {
-                    CalibrationInputs::Prompts(vec![String::new(); *n_images])
+                    CalibrationInputs::Prompts(self.embeds_in_words(*n_images))
                 }
             },
             latents_sha256: self.latents_sha256,

@@ -107,10 +107,11 @@ fn commands(args: &CompareArgs, setup: &RunSetup) -> Vec<String> {
         setup.run.seed,
         args.batch_size
     );
-    if let Some(latents) = args.run.latents() {
-        command += &format!(" --latents {}", quoted(&latents));
-    } else if setup.run.size != setup.geometry().native_size {
-        command += &format!(" --size {}", setup.run.size);
+    for (flag, value) in args.run.typed_again() {
+        command += &format!(" {flag} {}", quoted(Path::new(&value)));
+    }
+    if args.run.bins_resolution() {
+        command += " --resolution-binning";
     }
     vec![command + &format!(" -o {}", quoted(&args.output))]
 }
@@ -132,7 +133,8 @@ fn subject_flags(setup: &RunSetup) -> String {
             }
             flags.join(" ")
         }
-        Subjects::Embeds { .. } => "--prompt-embeds FILE".into(),
+        // Their file is among the flags that are typed again.
+        Subjects::Embeds { .. } => String::new(),
     }
 }
 

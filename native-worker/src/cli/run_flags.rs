@@ -117,15 +117,31 @@ impl RunFlags {
         }
     }
 
-    /// `FILE[:TENSOR]` as typed.
-    pub(crate) fn latents(&self) -> Option<PathBuf> {
-        let latents = self.latents.as_ref()?;
-        let mut text = latents.path.clone().into_os_string();
-        if let Some(tensor) = &latents.tensor {
-            text.push(":");
-            text.push(tensor);
-        }
-        Some(text.into())
+    /// The flags of size, frames and given files as typed, for a command that makes the same
+    /// run again.
+    pub(crate) fn typed_again(&self) -> Vec<(&'static str, String)> {
+        let file = |file: &TensorFile| match &file.tensor {
+            Some(tensor) => format!("{}:{tensor}", file.path.display()),
+            None => file.path.display().to_string(),
+        };
+        let size = self.size.map(|(width, height)| format!("{width}x{height}"));
+        let flags = [
+            ("--latents", self.latents.as_ref().map(file)),
+            ("--step-noise", self.step_noise.as_ref().map(file)),
+            ("--prompt-embeds", self.prompt_embeds.as_ref().map(file)),
+            ("--size", size),
+            ("--num-frames", self.num_frames.map(|n| n.to_string())),
+            ("--fps", self.fps.map(|fps| fps.to_string())),
+        ];
+        let given = flags.into_iter();
+        given
+            .filter_map(|(flag, value)| Some((flag, value?)))
+            .collect()
+    }
+
+    /// Whether sizes are drawn at the nearest trained one.
+    pub(crate) fn bins_resolution(&self) -> bool {
+        self.resolution_binning
     }
 
     /// Loads the run; what the flags leave open comes from `plan`.

@@ -261,7 +261,9 @@ fn check_tokens(run: &CheckedRun, model: &ServedModel, limits: &Limits) -> Resul
 fn field_of(flag: &str) -> &'static str {
     match flag {
         "--labels" | "the number of labels" => "labels",
-        "--prompt" | "--prompt-embeds" | "the number of prompts" => "prompts",
+        "--prompt" | "--prompt-embeds" | "the number of prompts" | "the length of a prompt" => {
+            "prompts"
+        }
         "--negative-prompt" => "negative_prompt",
         "--num-frames" => "num_frames",
         "--fps" => "fps",

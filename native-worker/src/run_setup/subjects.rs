@@ -168,7 +168,7 @@ fn prompts(spec: &RunSpec, family: Family, n_images: usize) -> Result<Subjects, 
     Ok(Subjects::Prompts { prompts, negative })
 }
 
-/// What is far longer than any model sees is a mistake, and no plan file would hold it.
+/// What is far longer than any model sees is a mistake.
 fn check_length(prompt: &str) -> Result<(), SetupError> {
     let n_letters = prompt.chars().count();
     if n_letters <= MAX_PROMPT_LETTERS {
