@@ -120,7 +120,7 @@ fn choose_model(filling: Filling, id: &str, models: &[ModelView]) {
         form.choose_model(id, models);
         let mut chosen = plans.iter();
         let chosen = chosen.find(|plan| plan.id.to_string() == form.plan);
-        if !chosen.is_some_and(|plan| plan.model.as_deref() == Some(id)) {
+        if chosen.is_none_or(|plan| plan.model.as_deref() != Some(id)) {
             form.plan = newest_of(form, &plans);
         }
     });
