@@ -102,6 +102,9 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         pool.build_global().map_err(Failure::failed)?;
     }
     let global = cli.global;
+    if !matches!(cli.command, Command::Serve(_)) {
+        terminal::show_warnings();
+    }
     match cli.command {
         Command::Calibrate(args) => calibrate::run(&args, global),
         Command::Generate(args) => generate::run(&args, global),

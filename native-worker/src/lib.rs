@@ -38,7 +38,6 @@ pub mod generate;
 pub mod http;
 pub mod image_batch;
 pub mod jobs;
-pub mod kernels;
 pub mod made_files;
 pub mod model;
 pub mod model_folder;
@@ -51,3 +50,5 @@ pub mod tensor_file;
 pub mod text;
 pub mod torch_file;
 pub mod whole_file;
+
+pub use dfa_kernels as kernels;

@@ -75,8 +75,8 @@ impl MadeFile {
     }
 }
 
-/// `000-name.png` and so on, of videos also `000-name.apng`; every picture says how it was
-/// made.
+/// `000-name.png` and so on, of videos also `000-name.apng`, and `000-name.mp4` where the
+/// machine has an encoder; every picture says how it was made.
 ///
 /// # Errors
 /// [`MadeFilesError`].
@@ -92,12 +92,9 @@ pub fn image_files(
             stem: picture_name(setup, index),
             roles: GENERATED,
         };
-        files.extend(clip_files(
-            clip,
-            &name,
-            &picture_text(setup, plan, index),
-            index,
-        )?);
+        let text = picture_text(setup, plan, index);
+        files.extend(clip_files(clip, &name, &text, index)?);
+        files.extend(mp4_file(clip, &name, index));
     }
     Ok(files)
 }
@@ -161,6 +158,22 @@ fn clip_files(
         bytes: clip.to_apng_bytes(text)?,
     };
     Ok(vec![video, strip.of_image(index)])
+}
+
+/// The video once more, as people pass it on. Not worth losing a run for: without an
+/// encoder it is left out, and if the encoder fails, that is said.
+fn mp4_file(clip: &Clip, name: &ClipName, index: usize) -> Option<MadeFile> {
+    let bytes = clip.to_mp4_bytes().unwrap_or_else(|error| {
+        tracing::warn!(%error, "no MP4 was made");
+        None
+    })?;
+    Some(MadeFile {
+        name: format!("{}{}.mp4", name.folder, name.stem),
+        role: ArtifactRole::VideoMp4,
+        media_type: "video/mp4",
+        image_index: Some(index),
+        bytes,
+    })
 }
 
 /// Everything that a comparison leaves: `images/`, `grid.png`, `report.json` and

@@ -2,6 +2,7 @@
 //!
 //! - [`png_file`]: pictures as PNG files, with words in their text chunks.
 //! - [`clip`]: an image or a video, and animated PNGs.
+//! - [`mp4`]: videos as MP4, by a program that the machine may have.
 //! - [`grid`]: raw | compressed | difference, one row per image, as one picture.
 //!
 //! Always true of a picture that exists: it has at least one pixel, at most
@@ -12,6 +13,7 @@ use candle_core::{DType, Tensor};
 pub mod clip;
 mod font;
 pub mod grid;
+pub mod mp4;
 pub mod png_file;
 
 pub use clip::Clip;

@@ -243,6 +243,11 @@ impl RunSetup {
                     CalibrationInputs::Prompts(self.embeds_in_words(*n_images))
                 }
             },
+            negative_prompt: self.run.subjects.negative_prompt().map(str::to_owned),
+            prompt_embeds_sha256: self.embeds_sha256,
+            size: Some(self.run.shown_size(&self.loaded.folder)),
+            num_frames: self.run.size.frames.map(|frames| frames as u32),
+            fps: self.run.video.map(|video| video.fps),
             latents_sha256: self.latents_sha256,
             width: Some(self.geometry().width()),
             tool_version: tool_version(),

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::branch::ResidualHalf;
 use crate::sampler::SamplerKind;
 use crate::wire::content_hash::ContentHash;
+use crate::wire::pixel_size::PixelSize;
 
 /// The model and the settings that a plan is made for.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +51,25 @@ pub struct Provenance {
     pub seed: u64,
     /// What the model was asked to draw.
     pub inputs: CalibrationInputs,
+    /// Text that guidance led away from, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negative_prompt: Option<String>,
+    /// Hash of the embeddings that were given instead of texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_embeds_sha256: Option<ContentHash>,
+    /// Size of the images or frames.
+    #[serde(
+        default,
+        with = "crate::wire::as_text::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub size: Option<PixelSize>,
+    /// F, frames of each video.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub num_frames: Option<u32>,
+    /// Frames per second that a video model was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fps: Option<f64>,
     /// Hash of the start noise where it came from a file instead of the seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latents_sha256: Option<ContentHash>,

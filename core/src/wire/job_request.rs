@@ -26,11 +26,12 @@ use crate::window::WindowChoice;
 use crate::wire::as_text;
 use crate::wire::content_hash::ContentHash;
 use crate::wire::fingerprint::FingerprintField;
+use crate::wire::pixel_size::PixelSize;
 
 /// Images denoised at once where nothing says it.
 pub const DEFAULT_BATCH_SIZE: u32 = 8;
-/// Most characters of a prompt.
-pub const MAX_PROMPT_CHARS: u32 = 100_000;
+/// Most characters of a prompt, wherever one is taken or recorded.
+pub const MAX_PROMPT_CHARS: u32 = 65_536;
 
 /// A job, as asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -309,39 +310,6 @@ impl fmt::Display for Label {
             Self::Index(index) => index.fmt(f),
             Self::Name(name) => f.pad(name),
         }
-    }
-}
-
-/// Image size in pixels, written `WIDTHxHEIGHT`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PixelSize {
-    /// Columns.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
-}
-
-impl fmt::Display for PixelSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{}", self.width, self.height)
-    }
-}
-
-/// Text that is no size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a size is written WIDTHxHEIGHT, for example 256x256")]
-pub struct BadSize;
-
-impl core::str::FromStr for PixelSize {
-    type Err = BadSize;
-
-    fn from_str(text: &str) -> Result<Self, BadSize> {
-        let (width, height) = text.split_once(['x', 'X', '×']).ok_or(BadSize)?;
-        let side = |text: &str| text.trim().parse::<u32>().map_err(|_| BadSize);
-        Ok(Self {
-            width: side(width)?,
-            height: side(height)?,
-        })
     }
 }
 

@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::wire::content_hash::ContentHash;
-use crate::wire::job_request::{JobKind, PixelSize};
+use crate::wire::job_request::JobKind;
+use crate::wire::pixel_size::PixelSize;
 
 /// The models that are served; the outer shape is OpenAI's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

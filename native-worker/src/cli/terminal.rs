@@ -10,6 +10,17 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::Failure;
 use crate::observer::{Event, Observer};
 
+/// What the engine warns of while it goes on, on standard error.
+pub(crate) fn show_warnings() {
+    let lines = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time();
+    // There is a log already where a test started one.
+    let _ = lines.try_init();
+}
+
 /// Prints a warning to standard error.
 #[expect(
     clippy::print_stderr,

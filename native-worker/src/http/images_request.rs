@@ -1,8 +1,9 @@
 //! OpenAI's request for images → a generate job, with words about what it does not do.
 
 use dfa_core::wire::JobRequest;
-use dfa_core::wire::job_request::{DEFAULT_BATCH_SIZE, GenerateJob, Label, PixelSize};
+use dfa_core::wire::job_request::{DEFAULT_BATCH_SIZE, GenerateJob, Label};
 use dfa_core::wire::openai_images::ImagesRequest;
+use dfa_core::wire::pixel_size::PixelSize;
 
 use super::error::{ApiError, ApiResult};
 use super::models::unknown_model;
@@ -100,7 +101,7 @@ fn size_of(text: Option<&str>) -> ApiResult<Option<PixelSize>> {
         Some(text) => {
             let size = text.parse();
             size.map(Some)
-                .map_err(|error: dfa_core::wire::job_request::BadSize| {
+                .map_err(|error: dfa_core::wire::pixel_size::BadSize| {
                     ApiError::invalid("size", error.to_string())
                 })
         }

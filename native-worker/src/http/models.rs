@@ -8,7 +8,8 @@ use dfa_core::sampler::SamplerKind;
 use dfa_core::search::{SearchMode, Threshold};
 use dfa_core::strategy::Strategy;
 use dfa_core::wire::JobKind;
-use dfa_core::wire::job_request::{MAX_PROMPT_CHARS, PixelSize};
+use dfa_core::wire::job_request::MAX_PROMPT_CHARS;
+use dfa_core::wire::pixel_size::PixelSize;
 use dfa_core::wire::service::{
     Capabilities, ClassView, DefaultsView, DeviceView, LimitsView, ModelDefaults, ModelList,
     ModelMakes, ModelTakes, ModelView, NamedThreshold, StrategyView,

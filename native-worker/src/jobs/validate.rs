@@ -5,7 +5,8 @@
 use dfa_core::metric::LossKind;
 use dfa_core::search::{SearchSettings, check_candidates, default_candidates};
 use dfa_core::window::WindowChoice;
-use dfa_core::wire::job_request::{FieldName, JobRequest, Label, MAX_PROMPT_CHARS, PixelSize};
+use dfa_core::wire::job_request::{FieldName, JobRequest, Label, MAX_PROMPT_CHARS};
+use dfa_core::wire::pixel_size::PixelSize;
 use dfa_core::wire::{CheckedPlan, FingerprintField, JobKind};
 
 use super::answers::Invalid;

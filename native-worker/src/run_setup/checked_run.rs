@@ -3,7 +3,7 @@
 
 use dfa_core::branch::ResidualHalf;
 use dfa_core::sampler::SamplerKind;
-use dfa_core::wire::Fingerprint;
+use dfa_core::wire::{Fingerprint, PixelSize};
 
 use super::sizes::{RunSize, shown_fps};
 use super::subjects::Subjects;
@@ -83,6 +83,18 @@ impl CheckedRun {
     /// Frames per second that a made video is shown with; none for images.
     pub fn shown_fps(&self) -> Option<f64> {
         self.video.map(|video| shown_fps(video.fps))
+    }
+
+    /// Width and height of what is shown, in pixels, as a person would ask for them.
+    pub fn shown_size(&self, folder: &ModelFolder) -> PixelSize {
+        let factor = folder.vae_factor();
+        let drawn = (self.size.width * factor, self.size.height * factor);
+        let told = self.video.map(|video| (video.width, video.height));
+        let (width, height) = self.cut_to.or(told).unwrap_or(drawn);
+        PixelSize {
+            width: width as u32,
+            height: height as u32,
+        }
     }
 
     /// T, for a model of this folder.

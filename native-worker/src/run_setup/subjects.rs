@@ -1,5 +1,7 @@
 //! What the images of a run show: classes, or prompts.
 
+use dfa_core::wire::job_request::MAX_PROMPT_CHARS;
+
 use super::text_condition::read_embeds;
 use super::{MAX_IMAGES, RunSpec, SetupError, within};
 use crate::diffusion::noise;
@@ -46,9 +48,6 @@ pub enum Subjects {
     },
 }
 
-/// Most characters of a prompt.
-pub const MAX_PROMPT_LETTERS: usize = 65_536;
-
 /// Captions for a calibration or a comparison where nobody gives any: as plain as those of
 /// a photo collection, and of different subjects.
 pub const DEFAULT_PROMPTS: [&str; 8] = [
@@ -68,6 +67,14 @@ impl Subjects {
         match self {
             Self::Classes(classes) => classes,
             _ => &[],
+        }
+    }
+
+    /// The text that guidance leads away from, if there is one.
+    pub fn negative_prompt(&self) -> Option<&str> {
+        match self {
+            Self::Prompts { negative, .. } if !negative.is_empty() => Some(negative),
+            _ => None,
         }
     }
 
@@ -170,16 +177,16 @@ fn prompts(spec: &RunSpec, family: Family, n_images: usize) -> Result<Subjects, 
 
 /// What is far longer than any model sees is a mistake.
 fn check_length(prompt: &str) -> Result<(), SetupError> {
-    let n_letters = prompt.chars().count();
-    if n_letters <= MAX_PROMPT_LETTERS {
+    let n_chars = prompt.chars().count();
+    if n_chars <= MAX_PROMPT_CHARS as usize {
         return Ok(());
     }
     let start: String = prompt.chars().take(40).collect();
     Err(SetupError::OutOfRange {
         what: "the length of a prompt",
-        found: format!("{n_letters} characters ({start:?}…)"),
+        found: format!("{n_chars} characters ({start:?}…)"),
         expected: format!(
-            "at most {MAX_PROMPT_LETTERS}; a model sees a few hundred words at most, shorten it"
+            "at most {MAX_PROMPT_CHARS}; a model sees a few hundred words at most, shorten it"
         ),
     })
 }

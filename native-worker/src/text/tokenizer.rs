@@ -18,8 +18,9 @@ use tokenizers::{AddedToken, Tokenizer};
 use super::sentence_piece::{PieceKind, SentencePieces};
 use super::{TextError, charsmap};
 
-/// More characters than any prompt has; the longest that are cut are far shorter.
-pub const MAX_PROMPT_CHARS: usize = 1_000_000;
+/// Most characters that are cut into tokens at all. A prompt has far fewer, but a single
+/// character of it may become eighteen when it is made ready.
+pub const MAX_TEXT_CHARS: usize = 1_000_000;
 
 /// Where a tokenizer may lie: people also download an encoder's folder whole.
 const FOLDERS: [&str; 2] = ["tokenizer", "text_encoder"];
@@ -106,10 +107,10 @@ impl PromptTokenizer {
     /// [`TextError::PromptTooLong`], [`TextError::NoRoom`].
     pub fn encode(&self, prompt: &str, max_tokens: usize) -> Result<PromptTokens, TextError> {
         let n_chars = prompt.chars().count();
-        if n_chars > MAX_PROMPT_CHARS {
+        if n_chars > MAX_TEXT_CHARS {
             return Err(TextError::PromptTooLong {
                 n_chars,
-                limit: MAX_PROMPT_CHARS,
+                limit: MAX_TEXT_CHARS,
             });
         }
         let room = max_tokens.checked_sub(1).ok_or(TextError::NoRoom)?;

@@ -82,9 +82,9 @@ async fn a_refusal_says_once_what_to_do() {
     let expected = "prompts: it is not for DiT models; the model makes images of classes: give \
                     labels and leave it out";
     assert_eq!(refused.to_string(), expected);
-    let long = "x".repeat(100_001);
+    let long = "x".repeat(65_537);
     let text = format!(r#"{{"kind":"generate",MODEL,"prompts":["a","{long}"]}}"#);
     let refused = jobs.submit(request(&text), None).await.unwrap_err();
-    let expected = "prompts: prompt 2 has 100001 characters; give at most 100000";
+    let expected = "prompts: prompt 2 has 65537 characters; give at most 65536";
     assert_eq!(refused.to_string(), expected);
 }

@@ -1,7 +1,8 @@
 //! A worker to test forms with.
 
 use dfa_core::wire::ContentHash;
-use dfa_core::wire::job_request::{JobKind, PixelSize};
+use dfa_core::wire::job_request::JobKind;
+use dfa_core::wire::pixel_size::PixelSize;
 use dfa_core::wire::service::{
     Capabilities, ClassView, DefaultsView, DeviceView, LimitsView, ModelDefaults, ModelMakes,
     ModelTakes, ModelView, NamedThreshold, StrategyView,
@@ -55,7 +56,7 @@ fn limits() -> LimitsView {
         max_side: 512,
         max_tokens: 16384,
         max_frames: 64,
-        max_prompt_chars: 100_000,
+        max_prompt_chars: 65_536,
         max_body_bytes: 2_000_000,
         max_json_depth: 32,
     }

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use dfa_core::wire::job_request::PixelSize;
+use dfa_core::wire::pixel_size::PixelSize;
 use dfa_core::wire::service::{LimitsView, ModelView};
 
 /// `None` if nothing was typed.

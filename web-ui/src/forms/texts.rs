@@ -77,9 +77,9 @@ mod tests {
         let many = "x\n".repeat(65);
         let words = checked_prompts(&many, &limits).unwrap_err();
         assert_eq!(words, "Give at most 64 prompts, one a line.");
-        let long = format!("a\n{}", "x".repeat(100_001));
+        let long = format!("a\n{}", "x".repeat(65_537));
         let words = checked_prompts(&long, &limits).unwrap_err();
-        assert_eq!(words, "Prompt 2: Give at most 100000 characters.");
+        assert_eq!(words, "Prompt 2: Give at most 65536 characters.");
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! default. What is checked here is the form of each field and the worker's limits; the
 //! worker checks everything again.
 
-use dfa_core::wire::job_request::{CompareJob, DEFAULT_BATCH_SIZE, GenerateJob, Label, PixelSize};
+use dfa_core::wire::job_request::{CompareJob, DEFAULT_BATCH_SIZE, GenerateJob, Label};
+use dfa_core::wire::pixel_size::PixelSize;
 use dfa_core::wire::service::{LimitsView, ModelMakes, ModelTakes, ModelView};
 use dfa_core::wire::{ContentHash, JobRequest};
 

@@ -44,7 +44,7 @@ pub fn request(
         CalibrationInputs::Labels(labels) => (labels.clone(), Vec::new()),
         CalibrationInputs::Prompts(prompts) => (Vec::new(), prompts.clone()),
     };
-    if !prompts.is_empty() && prompts.iter().all(String::is_empty) {
+    if provenance.prompt_embeds_sha256.is_some() {
         return Err(Refusal(
             "This plan was calibrated with texts encoded elsewhere, which the worker does not \
              take: use the command line with --prompt-embeds."
@@ -59,10 +59,10 @@ pub fn request(
         labels: labels.into_iter().map(Label::Index).collect(),
         n_images: Some(count(n_inputs)),
         prompts,
-        negative_prompt: None,
-        size: None,
-        num_frames: None,
-        fps: None,
+        negative_prompt: provenance.negative_prompt.clone(),
+        size: provenance.size,
+        num_frames: provenance.num_frames,
+        fps: provenance.fps,
         steps: Some(count(fingerprint.n_steps())),
         sampler: Some(fingerprint.sampler),
         guidance_scale: Some(fingerprint.guidance_scale),
@@ -113,17 +113,30 @@ mod tests {
 
     #[test]
     fn prompts_are_asked_for_again() {
-        let asked_with = |prompts: &[&str]| {
+        let asked_with = |prompts: &[&str], embeds: Option<ContentHash>| {
             let mut opened = examples::searched(0.1, SearchMode::Exact);
             if let Some(provenance) = &mut opened.checked.provenance {
                 let prompts = prompts.iter().map(|&text| text.to_owned());
                 provenance.inputs = CalibrationInputs::Prompts(prompts.collect());
+                provenance.prompt_embeds_sha256 = embeds;
+                provenance.negative_prompt = Some("blurry".into());
+                provenance.size = "426x240".parse().ok();
+                provenance.num_frames = Some(16);
             }
             request(&opened, Threshold::new(0.07).unwrap(), &[model(b"weights")])
         };
-        let asked = asked_with(&["a fox", "a tram"]).unwrap();
+        let asked = asked_with(&["a fox", "a tram"], None).unwrap();
         assert_eq!(asked.prompts(), ["a fox", "a tram"]);
-        let refusal = asked_with(&["", ""]).unwrap_err();
+        assert_eq!(asked.negative_prompt(), Some("blurry"));
+        let JobRequest::Calibrate(job) = asked else {
+            panic!("{asked:?}");
+        };
+        assert_eq!(
+            (job.size, job.num_frames),
+            ("426x240".parse().ok(), Some(16))
+        );
+        let embeds = Some(ContentHash::of(b"embeds"));
+        let refusal = asked_with(&["(text 0)"], embeds).unwrap_err();
         assert!(refusal.to_string().contains("--prompt-embeds"), "{refusal}");
     }
 

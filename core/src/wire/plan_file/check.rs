@@ -10,6 +10,7 @@ use crate::plan::{CompressionPlan, PlanError};
 use crate::strategy::Strategy;
 use crate::window::Window;
 use crate::wire::fingerprint::{CalibrationInputs, Fingerprint, Provenance};
+use crate::wire::job_request::MAX_PROMPT_CHARS;
 use crate::wire::plan_file::{
     CheckedPlan, FingerprintFields, MAX_TOKENS, PlanFile, Problem, Problems,
 };
@@ -22,8 +23,8 @@ const MAX_NAME_BYTES: usize = 1024;
 const MAX_PROBLEMS: usize = 1000;
 /// Most calibration inputs.
 const MAX_INPUTS: usize = 65_536;
-/// Most characters of a prompt: whatever a tokenizer here takes.
-const MAX_PROMPT_CHARS: usize = 1_000_000;
+/// Most frames of a video, and most frames per second.
+const MAX_FRAMES: u32 = 65_536;
 /// Largest model width.
 const MAX_WIDTH: usize = 1 << 20;
 
@@ -269,16 +270,25 @@ impl Checker {
         let fits = (1..=MAX_INPUTS).contains(&n_inputs);
         self.require(fits, "provenance.inputs", "1 to 65536 inputs", n_inputs);
         if let CalibrationInputs::Prompts(prompts) = &provenance.inputs {
-            let n_chars = prompts.iter().map(|prompt| prompt.chars().count());
-            let longest = n_chars.max().unwrap_or(0);
-            let fits = longest <= MAX_PROMPT_CHARS;
-            self.require(
-                fits,
-                "provenance.inputs.prompts",
-                "at most 1000000 characters each",
-                longest,
-            );
+            self.texts("provenance.inputs.prompts", prompts);
         }
+        let negative = provenance.negative_prompt.as_slice();
+        self.texts("provenance.negative_prompt", negative);
+        if let Some(n_frames) = provenance.num_frames {
+            let fits = (1..=MAX_FRAMES).contains(&n_frames);
+            self.require(fits, "provenance.num_frames", "1 to 65536", n_frames);
+        }
+        if let Some(fps) = provenance.fps {
+            let fits = fps > 0.0 && fps <= f64::from(MAX_FRAMES);
+            self.require(fits, "provenance.fps", "above 0, at most 65536", fps);
+        }
+    }
+
+    fn texts(&mut self, place: &str, texts: &[String]) {
+        let n_chars = texts.iter().map(|text| text.chars().count());
+        let longest = n_chars.max().unwrap_or(0);
+        let fits = longest <= MAX_PROMPT_CHARS as usize;
+        self.require(fits, place, "at most 65536 characters each", longest);
     }
 
     fn plan_fits(&mut self, plan: &CompressionPlan, fingerprint: &Fingerprint) {

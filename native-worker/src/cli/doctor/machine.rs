@@ -5,6 +5,7 @@ use dfa_core::Window;
 use super::Finding;
 use crate::kernels::attention::{AttentionMask, AttentionShape, Qkv, reference, tiled};
 use crate::kernels::isa::Isa;
+use crate::picture::mp4::ffmpeg_version;
 use crate::report_html::bytes;
 
 /// Largest difference that rounding explains, for values around 1.
@@ -16,6 +17,7 @@ pub(super) fn findings() -> Vec<Finding> {
         threads(),
         memory(),
         attention_self_test(),
+        mp4_encoder(),
     ]
 }
 
@@ -55,6 +57,12 @@ fn memory() -> Finding {
             "how much is available can only be read on Linux (/proc/meminfo)",
         ),
     }
+}
+
+fn mp4_encoder() -> Finding {
+    let text = ffmpeg_version()
+        .unwrap_or_else(|| "none: videos are animated PNGs only; ffmpeg on PATH adds MP4s".into());
+    Finding::ok("MP4 encoder", text)
 }
 
 /// What the system says could be used without swapping.

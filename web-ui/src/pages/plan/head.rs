@@ -60,15 +60,12 @@ fn Texts() -> impl IntoView {
 
 /// Texts that were encoded elsewhere are not known.
 fn prompts_of(opened: &OpenPlan) -> Vec<String> {
-    let inputs = opened.checked.provenance.as_ref().map(|it| &it.inputs);
-    let Some(CalibrationInputs::Prompts(prompts)) = inputs else {
-        return Vec::new();
-    };
-    prompts
-        .iter()
-        .filter(|prompt| !prompt.is_empty())
-        .cloned()
-        .collect()
+    let known = opened.checked.provenance.as_ref();
+    let known = known.filter(|it| it.prompt_embeds_sha256.is_none());
+    match known.map(|it| &it.inputs) {
+        Some(CalibrationInputs::Prompts(prompts)) => prompts.clone(),
+        _ => Vec::new(),
+    }
 }
 
 /// Shape, model, window, origin, in a line.

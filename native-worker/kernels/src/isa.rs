@@ -190,8 +190,8 @@ x86_lanes!(
 macro_rules! for_each_isa {
     ($(#[$attribute:meta])* pub(crate) fn $name:ident($($arg:ident: $ty:ty),* $(,)?) = $body:ident;) => {
         $(#[$attribute])*
-        pub(crate) fn $name(isa: $crate::kernels::isa::Isa, $($arg: $ty),*) {
-            use $crate::kernels::isa;
+        pub(crate) fn $name(isa: $crate::isa::Isa, $($arg: $ty),*) {
+            use $crate::isa;
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]

@@ -12,7 +12,7 @@
 //! - [`widen`]: weights in their stored type, and widening them.
 //! - [`ops`]: all of these on tensors.
 //!
-//! This folder is the only place of the project where `unsafe` is allowed.
+//! This crate is the only place of the project where `unsafe` is allowed.
 
 pub mod attention;
 pub mod conv;

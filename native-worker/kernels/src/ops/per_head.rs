@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use super::{expect_dims, values};
-use crate::kernels::per_head::{self, Rotation};
+use crate::per_head::{self, Rotation};
 
 /// Root-mean-square norm of every head, then `weight`.
 ///

@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use dfa_core::Window;
 
-use crate::kernels::elementwise::exp2;
-use crate::kernels::isa::Lanes;
+use crate::elementwise::exp2;
+use crate::isa::Lanes;
 
 /// Keys per tile.
 const KEYS: usize = 64;

@@ -4,7 +4,7 @@
 //! Vector lanes are pixels; a filter's value is spread over all lanes. The tile is read
 //! where it lies, the filters as they were packed, one after the other.
 
-use crate::kernels::isa::Lanes;
+use crate::isa::Lanes;
 
 use super::ConvShape;
 use super::tile::TileLayout;

@@ -5,8 +5,8 @@ use std::ops::Range;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use super::{expect_dims, values};
-use crate::kernels::attention::{AttentionShape, Qkv, tiled};
-use crate::kernels::isa::Isa;
+use crate::attention::{AttentionShape, Qkv, tiled};
+use crate::isa::Isa;
 
 /// Every sample of a batch attends to rows of its own, all of them.
 ///

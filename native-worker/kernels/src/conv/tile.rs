@@ -7,8 +7,8 @@
 //! computed too and thrown away. With stride two there are four planes, one for each
 //! parity of row and column, and the same holds for each.
 
-use crate::kernels::elementwise::exp2;
-use crate::kernels::isa::Lanes;
+use crate::elementwise::exp2;
+use crate::isa::Lanes;
 
 use super::microkernel::MOST_PIXELS;
 use super::{ConvCall, ConvKind};

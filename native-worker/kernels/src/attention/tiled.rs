@@ -14,7 +14,7 @@ use dfa_core::Window;
 use rayon::prelude::*;
 
 use super::{AttentionMask, AttentionShape, Qkv};
-use crate::kernels::isa::{Isa, Lanes, for_each_isa};
+use crate::isa::{Isa, Lanes, for_each_isa};
 
 mod tile_state;
 
