@@ -33,6 +33,7 @@ impl Checker<'_> {
                 "required" => has_all(rule, value),
                 "additionalProperties" => has_only(keywords, value),
                 "minimum" => compare(value.as_f64(), rule, |found, limit| found >= limit),
+                "exclusiveMinimum" => compare(value.as_f64(), rule, |found, limit| found > limit),
                 "maximum" => compare(value.as_f64(), rule, |found, limit| found <= limit),
                 "minItems" | "minLength" | "minProperties" => {
                     compare(size(value), rule, |found, limit| found >= limit)
