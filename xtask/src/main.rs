@@ -15,6 +15,7 @@ mod browser;
 mod bundle;
 mod check;
 mod clients;
+mod cuda;
 mod demo;
 mod flags;
 mod golden;
@@ -61,6 +62,7 @@ fn run(task: &Task) -> Result<(), Failure> {
         Task::Golden(request) => golden::run(&repo, request),
         Task::Web(request) => web::run(&repo, request),
         Task::Serve { dev, extra } => web::serve(&repo, *dev, extra),
+        Task::Cuda(request) => cuda::run(&repo, request),
         #[cfg(feature = "bundle")]
         Task::Bundle { wasm, dist, dev } => bundle::run(&repo, wasm, dist, *dev),
         #[cfg(not(feature = "bundle"))]
