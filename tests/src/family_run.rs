@@ -6,6 +6,7 @@ use std::sync::Arc;
 use candle_core::{Result, Tensor};
 use dfa_core::{Block, Strategy, Window};
 use dfa_native_worker::attention::{LayerCache, LayerCall, SelfAttention};
+use dfa_native_worker::device::Placement;
 use dfa_native_worker::diffusion::denoiser::Denoiser;
 use dfa_native_worker::diffusion::guidance::Guidance;
 use dfa_native_worker::diffusion::sampler::Sampler;
@@ -53,7 +54,8 @@ impl FamilyRun {
     /// If it is broken.
     pub fn open(path: &Path, setting: Setting) -> Self {
         let folder = ModelFolder::open(path).unwrap_or_else(|error| panic!("{error}"));
-        let model = load_transformer(&folder).unwrap_or_else(|error| panic!("{error}"));
+        let model =
+            load_transformer(&folder, &Placement::cpu()).unwrap_or_else(|error| panic!("{error}"));
         let sampler = Sampler::new(&folder.sampler, setting.n_steps);
         let guidance = Guidance::new(setting.guidance_scale);
         Self {

@@ -306,7 +306,8 @@ fn see_service(observed: &mut Observed) {
     };
     observed.see("WorkerInfo", &info);
     let status = "ok".into();
-    observed.see("HealthView", &HealthView { status });
+    let device = Some("cpu".into());
+    observed.see("HealthView", &HealthView { status, device });
 }
 
 fn capabilities(model: &ModelView) -> Capabilities {

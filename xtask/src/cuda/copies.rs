@@ -94,7 +94,9 @@ fn folder_of(metadata: &str, package: &str) -> Result<PathBuf, Failure> {
     };
     let found = paths.find(wanted).map(Path::new).and_then(Path::parent);
     found.map(Path::to_path_buf).ok_or_else(|| {
-        Failure::new(format!("cargo metadata names no {package}; run `cargo fetch`"))
+        Failure::new(format!(
+            "cargo metadata names no {package}; run `cargo fetch`"
+        ))
     })
 }
 

@@ -62,7 +62,10 @@ impl Toolkit {
     pub(super) fn apply(&self, command: &mut Command) {
         let path = std::env::var("PATH").unwrap_or_default();
         command
-            .env("PATH", format!("{}:{path}", self.home.join("bin").display()))
+            .env(
+                "PATH",
+                format!("{}:{path}", self.home.join("bin").display()),
+            )
             .env("CUDA_HOME", &self.home)
             .env("CUDA_PATH", &self.home)
             .env("CUDA_ROOT", &self.home)
@@ -122,7 +125,10 @@ fn environment(repo: &Repo, folder: &Path) -> Result<PathBuf, Failure> {
         fs::write(&mark, wanted).map_err(because("cannot write into the environment"))?;
     }
     let mut ask = repo.program(folder.join("bin/python"));
-    ask.args(["-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]);
+    ask.args([
+        "-c",
+        "import sysconfig; print(sysconfig.get_path('purelib'))",
+    ]);
     Ok(repo::read(&mut ask)?.trim().into())
 }
 

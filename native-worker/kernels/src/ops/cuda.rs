@@ -12,7 +12,7 @@ mod kernel;
 mod mark;
 
 pub(super) use flash::{flash_attention, is_flash};
-use kernel::{Rows, RowKernel, by_number, view};
+use kernel::{RowKernel, Rows, by_number, view};
 pub use mark::Mark;
 
 /// Compute capability that the kernels were compiled for, such as `90`.
@@ -94,7 +94,10 @@ pub(super) fn rms_norm_heads(
     eps: f32,
 ) -> Result<(CudaStorage, Shape)> {
     const NAME: &str = "rms_norm";
-    let rows = Rows::new(x_layout.shape().elem_count(), weight_layout.shape().dims1()?)?;
+    let rows = Rows::new(
+        x_layout.shape().elem_count(),
+        weight_layout.shape().dims1()?,
+    )?;
     by_number!(x.dtype(), T => {
         let input = view::<T>(NAME, x, x_layout)?;
         let weight = view::<T>(NAME, weight, weight_layout)?;
@@ -146,9 +149,10 @@ pub(super) fn linear(
 ) -> Result<(CudaStorage, Shape)> {
     let (outputs, inputs) = weight_layout.shape().dims2()?;
     let n_rows = shape.elem_count() / outputs.max(1);
-    let (Some((start, _)), Some((weight_start, _))) =
-        (x_layout.contiguous_offsets(), weight_layout.contiguous_offsets())
-    else {
+    let (Some((start, _)), Some((weight_start, _))) = (
+        x_layout.contiguous_offsets(),
+        weight_layout.contiguous_offsets(),
+    ) else {
         bail!("linear: the CUDA kernels need contiguous tensors");
     };
     let rows = Layout::contiguous_with_offset((1, n_rows, inputs), start);
@@ -156,7 +160,11 @@ pub(super) fn linear(
     let sizes = (1, n_rows, outputs, inputs);
     let mut out = x.matmul(weight, sizes, &rows, &columns.transpose(1, 2)?)?;
     if let Some((bias, bias_layout)) = bias {
-        add_bias(&mut out, Rows::new(n_rows * outputs, outputs)?, (bias, bias_layout))?;
+        add_bias(
+            &mut out,
+            Rows::new(n_rows * outputs, outputs)?,
+            (bias, bias_layout),
+        )?;
     }
     Ok((out, shape))
 }

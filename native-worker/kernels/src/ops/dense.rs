@@ -81,7 +81,9 @@ mod tests {
     use crate::ops::attention;
 
     fn waves(n: usize, offset: usize) -> Vec<f32> {
-        (0..n).map(|i| ((i * 7 + offset) as f32 * 0.37).sin()).collect()
+        (0..n)
+            .map(|i| ((i * 7 + offset) as f32 * 0.37).sin())
+            .collect()
     }
 
     /// Rounding of sums of a few dozen products of values around 1.
@@ -95,9 +97,17 @@ mod tests {
             let tensor = |offset| Tensor::from_vec(waves(n_values, offset), shape, &Device::Cpu);
             let (q, k, v) = (tensor(0).unwrap(), tensor(3).unwrap(), tensor(5).unwrap());
             let mask = window.map_or(AttentionMask::Full, AttentionMask::Windowed);
-            let expected = attention(&q, &k, &v, n_heads, mask).unwrap().get(0).unwrap();
+            let expected = attention(&q, &k, &v, n_heads, mask)
+                .unwrap()
+                .get(0)
+                .unwrap();
             let found = dense_attention(&q, &k, &v, n_heads, window).unwrap();
-            let difference = (found - expected).unwrap().abs().unwrap().max_all().unwrap();
+            let difference = (found - expected)
+                .unwrap()
+                .abs()
+                .unwrap()
+                .max_all()
+                .unwrap();
             let difference = difference.to_scalar::<f32>().unwrap();
             assert!(difference < TOLERANCE, "{shape:?} {window:?}: {difference}");
         };

@@ -16,11 +16,17 @@ pub struct OutOfMemory {
 
 impl fmt::Display for OutOfMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the GPU has not enough memory: {} asked for", Bytes(self.asked_bytes))?;
+        write!(
+            f,
+            "the GPU has not enough memory: {} asked for",
+            Bytes(self.asked_bytes)
+        )?;
         if let Some((free, total)) = self.free_and_total_bytes {
             write!(f, ", {} free of {}", Bytes(free), Bytes(total))?;
         }
-        f.write_str("; make fewer images at once (--batch-size) or smaller ones, or use --device cpu")
+        f.write_str(
+            "; make fewer images at once (--batch-size) or smaller ones, or use --device cpu",
+        )
     }
 }
 
@@ -92,7 +98,11 @@ mod tests {
             assert!(text.contains(expected), "{text}");
         };
         check(1000, None, ": 1000 bytes asked for; make fewer");
-        check(3 << 20, Some((1 << 20, 8 << 20)), "3 MiB asked for, 1 MiB free of 8 MiB;");
+        check(
+            3 << 20,
+            Some((1 << 20, 8 << 20)),
+            "3 MiB asked for, 1 MiB free of 8 MiB;",
+        );
     }
 
     #[test]
@@ -102,7 +112,10 @@ mod tests {
             let found = failed.unwrap_err().to_string().contains("5 MiB asked for");
             assert_eq!(found, expected, "{text}");
         };
-        check("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")", true);
+        check(
+            "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")",
+            true,
+        );
         check("CublasError(CUBLAS_STATUS_ALLOC_FAILED)", true);
         check("DriverError(CUDA_ERROR_ILLEGAL_ADDRESS, \"…\")", false);
     }

@@ -1,9 +1,11 @@
 //! Loading and launching the kernels of `elementwise.cu`, which all go row by row.
 
+use std::sync::Arc;
+
+use candle_core::cuda_backend::CudaDType;
 use candle_core::cuda_backend::cudarc::driver::{
-    CudaSlice, CudaView, DeviceRepr, LaunchArgs, LaunchConfig,
+    CudaFunction, CudaSlice, CudaStream, CudaView, DeviceRepr, LaunchArgs, LaunchConfig,
 };
-use candle_core::cuda_backend::{CudaDType, CudaFunc};
 use candle_core::{CudaDevice, CudaStorage, Device, Layout, Result, bail};
 
 use crate::ops::memory::taking;
@@ -112,7 +114,8 @@ impl Rows {
 
 /// A kernel, ready to be called.
 pub(super) struct RowKernel {
-    function: CudaFunc,
+    function: CudaFunction,
+    stream: Arc<CudaStream>,
     device: CudaDevice,
     /// Values that a thread handles at once.
     pub(super) pack: u32,
@@ -122,15 +125,17 @@ impl RowKernel {
     pub(super) fn load<T: Number>(device: &CudaDevice, name: &str, packs: bool) -> Result<Self> {
         let pack = if packs { 4 } else { 1 };
         let name = format!("{name}_{}_{pack}", T::NAME);
+        let function = device.get_or_load_custom_func(&name, "dfa_elementwise", PTX)?;
         Ok(Self {
-            function: device.get_or_load_custom_func(&name, "dfa_elementwise", PTX)?,
+            function: function.into_cuda_function(),
+            stream: device.cuda_stream(),
             device: device.clone(),
             pack,
         })
     }
 
     pub(super) fn call(&self) -> LaunchArgs<'_> {
-        self.function.builder()
+        self.stream.launch_builder(&self.function)
     }
 
     /// Memory that the kernel writes whole.
