@@ -53,9 +53,17 @@ impl FamilyRun {
     /// # Panics
     /// If it is broken.
     pub fn open(path: &Path, setting: Setting) -> Self {
+        Self::open_on(path, setting, &Placement::cpu())
+    }
+
+    /// The same on a device.
+    ///
+    /// # Panics
+    /// If the folder is broken, or the device has not enough memory.
+    pub fn open_on(path: &Path, setting: Setting, placement: &Placement) -> Self {
         let folder = ModelFolder::open(path).unwrap_or_else(|error| panic!("{error}"));
         let model =
-            load_transformer(&folder, &Placement::cpu()).unwrap_or_else(|error| panic!("{error}"));
+            load_transformer(&folder, placement).unwrap_or_else(|error| panic!("{error}"));
         let sampler = Sampler::new(&folder.sampler, setting.n_steps);
         let guidance = Guidance::new(setting.guidance_scale);
         Self {
