@@ -1,3 +1,5 @@
+//! Forms and requests, and what is wrong with some.
+
 use dfa_core::wire::ContentHash;
 
 use super::*;
