@@ -166,12 +166,8 @@ fn run(folder: &str, n_steps: usize, with_plan: bool) -> Outcome<String> {
 }
 
 fn mixed_plan(shape: GridShape, n_tokens: usize) -> Outcome<CompressionPlan> {
-    let cycle = [
-        Strategy::WaRs,
-        Strategy::Ast,
-        Strategy::WaRsAsc,
-        Strategy::Asc,
-    ];
+    let cycle = ["wa_rs", "ast", "wa_rs+asc", "asc"].map(|name| name.parse::<Strategy>());
+    let cycle = cycle.into_iter().collect::<Result<Vec<_>, _>>()?;
     let cells = (0..shape.n_cells()).map(|cell| {
         let (step, block) = (cell / shape.n_blocks, cell % shape.n_blocks);
         match step % 2 {
