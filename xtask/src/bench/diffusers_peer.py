@@ -21,14 +21,20 @@ if os.environ.get("OMP_NUM_THREADS"):
 @cache
 def transformer(folder):
     model = DiTTransformer2DModel.from_pretrained(
-        folder, subfolder="transformer", torch_dtype=torch.float32
+        folder,
+        subfolder="transformer",
+        torch_dtype=torch.float32,
+        low_cpu_mem_usage=False,
     )
     return model.eval()
 
 
 @cache
 def vae(folder):
-    return AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32).eval()
+    model = AutoencoderKL.from_pretrained(
+        folder, torch_dtype=torch.float32, low_cpu_mem_usage=False
+    )
+    return model.eval()
 
 
 def timed(work):
