@@ -74,6 +74,34 @@ pub(crate) fn run(repo: &Repo, request: &CudaRequest) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Builds for the card that is here, and runs `gpu-check` on it.
+pub(crate) fn gpu_check(repo: &Repo, extra: &[String]) -> Result<(), Failure> {
+    let arch = capability_here(repo)?;
+    let request = CudaRequest { arch, check: false };
+    run(repo, &request)?;
+    let folder = repo.target_dir.join("cuda");
+    let mut command = repo.program(built(&folder.join("target"), "gpu-check"));
+    repo::run(command.args(extra))
+}
+
+/// Of the first card, as nvidia-smi says it.
+fn capability_here(repo: &Repo) -> Result<String, Failure> {
+    let mut ask = repo.program("nvidia-smi");
+    ask.args(["--query-gpu=compute_cap", "--format=csv,noheader"]);
+    let none = |why: &str| {
+        Failure::new(format!(
+            "there is no NVIDIA GPU here ({why}); `cargo xtask cuda` builds without one, and the \
+             gpu-check that it makes runs where there is one"
+        ))
+    };
+    let said = repo::capture(&mut ask).map_err(|failure| none(&failure.message))?;
+    let first = said.stdout.lines().next().unwrap_or_default();
+    match said.success && first.contains('.') {
+        true => Ok(first.trim().replace('.', "")),
+        false => Err(none("nvidia-smi names none")),
+    }
+}
+
 fn built(target: &Path, name: &str) -> PathBuf {
     target.join("release").join(name)
 }
