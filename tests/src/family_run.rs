@@ -62,8 +62,7 @@ impl FamilyRun {
     /// If the folder is broken, or the device has not enough memory.
     pub fn open_on(path: &Path, setting: Setting, placement: &Placement) -> Self {
         let folder = ModelFolder::open(path).unwrap_or_else(|error| panic!("{error}"));
-        let model =
-            load_transformer(&folder, placement).unwrap_or_else(|error| panic!("{error}"));
+        let model = load_transformer(&folder, placement).unwrap_or_else(|error| panic!("{error}"));
         let sampler = Sampler::new(&folder.sampler, setting.n_steps);
         let guidance = Guidance::new(setting.guidance_scale);
         Self {

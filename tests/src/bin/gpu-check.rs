@@ -89,7 +89,10 @@ fn run(order: &Order) -> Outcome<bool> {
         let placement = Placement::open(order.device, Some(number))?;
         for check in checks(order, &placement)? {
             let verdict = if check.is_good() { "ok" } else { "WRONG" };
-            println!("{verdict:5} {:.1e} of {:.0e}  {}", check.error, check.tolerance, check.what);
+            println!(
+                "{verdict:5} {:.1e} of {:.0e}  {}",
+                check.error, check.tolerance, check.what
+            );
             n_wrong += usize::from(!check.is_good());
         }
     }
@@ -129,7 +132,12 @@ fn tables(order: &Order, placement: &Placement) -> Outcome<String> {
     let mut models = Vec::new();
     for geometry in &model_times::GEOMETRIES {
         eprintln!("{}", geometry.name);
-        models.push(model_times::measure(geometry, &order.folder, placement, peer.as_mut())?);
+        models.push(model_times::measure(
+            geometry,
+            &order.folder,
+            placement,
+            peer.as_mut(),
+        )?);
     }
     let (layers, models) = (layer_times::table(&layers), model_times::table(&models));
     Ok(format!("{about}.\n\n{layers}\n{models}"))

@@ -35,7 +35,11 @@ pub struct LayerTimes {
 ///
 /// # Errors
 /// If the device fails or has not enough memory.
-pub fn measure(n_tokens: usize, placement: &Placement, peer: Option<&mut Peer>) -> Outcome<LayerTimes> {
+pub fn measure(
+    n_tokens: usize,
+    placement: &Placement,
+    peer: Option<&mut Peer>,
+) -> Outcome<LayerTimes> {
     let layer = attention_layer(WIDTH, N_HEADS, placement, placement)?;
     let x = placement.place(&rounded(&[BATCH, n_tokens, WIDTH], 1, placement)?)?;
     let n_runs = if n_tokens > 8192 { 10 } else { 30 };
@@ -99,13 +103,17 @@ pub fn table(times: &[LayerTimes]) -> String {
         text += &format!("| {name} | {} |\n", cells.collect::<Vec<_>>().join(" | "));
     };
     row("full", &|times| Some(times.full));
-    row("full, with residual", &|times| Some(times.full_and_residual));
+    row("full, with residual", &|times| {
+        Some(times.full_and_residual)
+    });
     for idx in 0..times.first().map_or(0, |times| times.strategies.len()) {
         let name = times[0].strategies[idx].0.as_str();
         row(name, &|times| Some(times.strategies[idx].1));
     }
     row("PyTorch, SDPA", &|times| Some(times.torch?.0));
-    row("PyTorch, SDPA, flash backend", &|times| Some(times.torch?.1));
+    row("PyTorch, SDPA, flash backend", &|times| {
+        Some(times.torch?.1)
+    });
     text
 }
 
@@ -123,8 +131,14 @@ mod tests {
             torch: Some((2.5, 2.25)),
         };
         let found = table(&[times]);
-        assert!(found.contains("| full, with residual | 3.000 (1.50) |"), "{found}");
+        assert!(
+            found.contains("| full, with residual | 3.000 (1.50) |"),
+            "{found}"
+        );
         assert!(found.contains("| ast | 0.000 (0.00) |"), "{found}");
-        assert!(found.contains("| PyTorch, SDPA | 2.500 (1.25) |"), "{found}");
+        assert!(
+            found.contains("| PyTorch, SDPA | 2.500 (1.25) |"),
+            "{found}"
+        );
     }
 }

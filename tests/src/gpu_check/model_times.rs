@@ -128,7 +128,10 @@ pub fn measure(
     let mut runs = vec![time(&run, None, &noise, "raw")?];
     for (idx, (kept, plan)) in plans.iter().enumerate() {
         let made = time(&run, Some(plan), &noise, &format!("D{}", idx + 1))?;
-        runs.push(RunTimes { kept: *kept, ..made });
+        runs.push(RunTimes {
+            kept: *kept,
+            ..made
+        });
     }
     drop(run);
     let torch_secs = peer.map(|peer| torch_secs(peer, geometry, &folder, placement));
@@ -194,7 +197,8 @@ fn plans(geometry: &Geometry, run: &FamilyRun) -> Outcome<Vec<(f64, CompressionP
         n_blocks: sizes.n_blocks,
     };
     let kept = geometry.kept.iter();
-    kept.map(|&target| plan_keeping(target, grid, layer)).collect()
+    kept.map(|&target| plan_keeping(target, grid, layer))
+        .collect()
 }
 
 /// The plan with the fewest compressed cells that keeps no more than `target`.
@@ -206,7 +210,10 @@ fn plan_keeping(
     let with = |n: usize| -> Outcome<(f64, CompressionPlan)> {
         let window = Window::eighth_of(layer.n_tokens);
         let plan = CompressionPlan::new(grid, window, cells(n, grid))?;
-        Ok((PlanCost::of(&plan, layer, true).attention_kept_share(), plan))
+        Ok((
+            PlanCost::of(&plan, layer, true).attention_kept_share(),
+            plan,
+        ))
     };
     let (mut few, mut many) = (0, grid.n_cells() - grid.n_blocks);
     while few < many {
@@ -242,7 +249,11 @@ fn cells(n: usize, grid: GridShape) -> Vec<Strategy> {
 }
 
 fn are_coprime(a: usize, b: usize) -> bool {
-    if b == 0 { a == 1 } else { are_coprime(b, a % b) }
+    if b == 0 {
+        a == 1
+    } else {
+        are_coprime(b, a % b)
+    }
 }
 
 /// The times as a Markdown table.
@@ -265,7 +276,10 @@ pub fn table(times: &[ModelTimes]) -> String {
         }
         if let Some(secs) = model.torch_secs {
             let ratio = raw / secs;
-            text += &format!("| {} | PyTorch, raw | 100 % | {secs:.2} | – | {ratio:.2} |\n", model.name);
+            text += &format!(
+                "| {} | PyTorch, raw | 100 % | {secs:.2} | – | {ratio:.2} |\n",
+                model.name
+            );
         }
     }
     text
@@ -288,7 +302,11 @@ mod tests {
             };
             for target in geometry.kept {
                 let (kept, plan) = plan_keeping(target, grid, layer).unwrap();
-                assert!(kept <= target && kept > target - 0.01, "{}: {kept} for {target}", geometry.name);
+                assert!(
+                    kept <= target && kept > target - 0.01,
+                    "{}: {kept} for {target}",
+                    geometry.name
+                );
                 assert_eq!(plan.shape(), grid);
             }
         }

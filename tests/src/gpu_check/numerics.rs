@@ -45,7 +45,11 @@ impl Check {
         self.error <= self.tolerance
     }
 
-    fn new(what: impl Into<String>, (expected, found): (&Tensor, &Tensor), tolerance: f64) -> Result<Self> {
+    fn new(
+        what: impl Into<String>,
+        (expected, found): (&Tensor, &Tensor),
+        tolerance: f64,
+    ) -> Result<Self> {
         let (expected, found) = (ops::on_cpu(expected)?, ops::on_cpu(found)?);
         Ok(Self {
             what: what.into(),
@@ -129,14 +133,21 @@ pub fn operations(placement: &Placement) -> Result<Vec<Check>> {
     let text = rounded(&[40, WIDTH], 5, placement)?;
     let weight = rounded(&[72], 6, placement)?;
     let angles = rounded(&[77, 36], 7, placement)?;
-    type Operation<'a> = (&'a str, &'a dyn Fn(&dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor>);
+    type Operation<'a> = (
+        &'a str,
+        &'a dyn Fn(&dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor>,
+    );
     let operations: [Operation<'_>; 6] = [
         ("gelu", &|at| ops::gelu_tanh(&at(&x)?)),
         ("layer norm and modulation", &|at| {
             ops::layer_norm_modulate(&at(&x)?, &at(&shift)?, &at(&scale)?, 1e-6)
         }),
-        ("gate and skip", &|at| ops::gated_skip(&at(&x)?, &at(&scale)?, &at(&y)?)),
-        ("norm of heads", &|at| ops::rms_norm_heads(&at(&x)?, &at(&weight)?, 1e-6)),
+        ("gate and skip", &|at| {
+            ops::gated_skip(&at(&x)?, &at(&scale)?, &at(&y)?)
+        }),
+        ("norm of heads", &|at| {
+            ops::rms_norm_heads(&at(&x)?, &at(&weight)?, 1e-6)
+        }),
         ("rotation", &|at| {
             let angles = angles.to_device(at(&x)?.device())?;
             ops::rotate_heads(&at(&x)?, &angles, &angles)

@@ -25,7 +25,10 @@ impl Peer {
     /// If it cannot be started.
     pub fn start(python: &str, script: &Path) -> Outcome<Self> {
         let mut command = Command::new(python);
-        command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .arg(script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let started = command.spawn();
         let mut process = started.map_err(|error| format!("cannot start {python}: {error}"))?;
         match (process.stdin.take(), process.stdout.take()) {

@@ -40,7 +40,7 @@ pub fn attention_layer(
     like: &Placement,
     placement: &Placement,
 ) -> Result<SelfAttention> {
-    let linear = |seed: u64| {
+    let linear = |seed: u64| -> Result<Linear> {
         // Queries and keys of variance 1: scores as trained networks have them.
         let weight = (rounded(&[width, width], seed, like)? / (width as f64).sqrt())?;
         let weight = weight.to_dtype(like.number().dtype())?;
@@ -66,7 +66,11 @@ mod tests {
         let found = numbers(100_000, 3);
         let n = found.len() as f64;
         let mean = found.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
-        let square = found.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>() / n;
+        let square = found
+            .iter()
+            .map(|&x| f64::from(x) * f64::from(x))
+            .sum::<f64>()
+            / n;
         // Five standard errors.
         assert!(mean.abs() < 0.016, "{mean}");
         assert!((square - 1.0).abs() < 0.02, "{square}");
