@@ -231,3 +231,39 @@ pub fn companions(root: &Path, placement: &Placement) -> Outcome<Vec<Check>> {
         Check::new("encoded prompt, f32", (&texts.0, &texts.1), F32_TOLERANCE)?,
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The CPU in the place of the device: every comparison is made, and is of equals.
+    #[test]
+    fn the_cpu_agrees_with_itself() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let cpu = Placement::cpu();
+        let layer = attention_layer(WIDTH, N_HEADS, &cpu, &cpu).unwrap();
+        let mut checks = strategies_at((&layer, &layer), 33, &cpu).unwrap();
+        assert_eq!(checks.len(), Strategy::ALL.len());
+        checks.extend(operations(&cpu).unwrap());
+        checks.push(shipped_model(&root, &cpu).unwrap());
+        checks.extend(companions(&root, &cpu).unwrap());
+        for check in &checks {
+            assert_eq!(check.error, 0.0, "{}", check.what);
+        }
+    }
+
+    #[test]
+    fn a_wrong_number_is_seen() {
+        let cpu = Placement::cpu();
+        let right = rounded(&[4, 4], 1, &cpu).unwrap();
+        let check = |factor: f64, expected: bool| {
+            let found = (&right * factor).unwrap();
+            let check = Check::new("of the test", (&right, &found), 1e-2).unwrap();
+            assert_eq!(check.is_good(), expected, "{factor}: {}", check.error);
+        };
+        check(1.0, true);
+        check(1.009, true);
+        check(1.011, false);
+        check(f64::NAN, false);
+    }
+}

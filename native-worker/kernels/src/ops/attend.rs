@@ -150,6 +150,6 @@ mod tests {
             assert!(difference < TOLERANCE, "{visible:?}: {difference}");
         };
         check(2, 7, &[0..4, 4..9]);
-        check(1, 3, &[8..9]);
+        check(3, 3, &[8..9, 0..9, 2..3]);
     }
 }
