@@ -12,6 +12,7 @@ use dfa_core::{Strategy, Window};
 
 use crate::kernels::attention::AttentionMask;
 use crate::kernels::ops;
+use crate::kernels::ops::memory::taking;
 use crate::kernels::ops::stopwatch::{Span, Stopwatch};
 use crate::model::linear::{Linear, LinearSpec};
 use crate::model::qk_norm::QkNorm;
@@ -122,7 +123,8 @@ impl SelfAttention {
             bail!("{} needs classifier-free guidance", call.strategy);
         }
         let (output, update) = if call.strategy.computes() {
-            self.compute(x, call)?
+            let asked_bytes = x.elem_count() * x.dtype().size_in_bytes();
+            taking(asked_bytes, x.device(), || self.compute(x, call))?
         } else {
             let kept = call.cache.output()?;
             // A saved run's tensors come back on the CPU.

@@ -3,7 +3,8 @@
 use clap::Args;
 
 use super::Failure;
-use crate::device::{DeviceChoice, DeviceError, NumberType, Placement};
+use super::terminal::warn;
+use crate::device::{DeviceChoice, DeviceError, NumberType, Placement, probe_cuda};
 
 /// Where to compute, and with what.
 #[derive(Clone, Copy, Debug, Default, Args)]
@@ -19,8 +20,21 @@ pub(crate) struct DeviceFlags {
 }
 
 impl DeviceFlags {
-    /// Opens the device.
+    /// Opens the device. A program that was built for a GPU says why it does not use one
+    /// where nobody asked for the CPU.
     pub(crate) fn open(self) -> Result<Placement, Failure> {
+        let placement = self.open_quietly()?;
+        if placement.is_cpu() && self.device.unwrap_or_default() == DeviceChoice::Auto {
+            match probe_cuda() {
+                Err(DeviceError::NotBuilt) => {}
+                Ok(found) => warn(&format!("no GPU is used: {}", found.join("; "))),
+                Err(error) => warn(&format!("no GPU is used: {error}")),
+            }
+        }
+        Ok(placement)
+    }
+
+    fn open_quietly(self) -> Result<Placement, Failure> {
         Placement::open(self.device.unwrap_or_default(), self.dtype).map_err(
             |error: DeviceError| match error.is_usage() {
                 true => Failure::usage(error),

@@ -50,6 +50,14 @@ pub enum WeightsError {
         /// What the parser says.
         reason: String,
     },
+    /// A tensor cannot be brought to the device.
+    #[error("cannot put {tensor} onto the device: {reason}")]
+    NotPlaced {
+        /// Its name in the file.
+        tensor: String,
+        /// What the device says.
+        reason: String,
+    },
     /// Two shards hold a tensor of the same name.
     #[error(
         "{tensor:?} is in {first} and again in {second}, expected once; remove the file that the index does not mean, or fetch the folder again"
@@ -197,19 +205,19 @@ impl Weights {
     /// A problem is remembered for [`finish`](Self::finish), and a stand-in is returned.
     ///
     /// # Errors
-    /// Only if the file itself is broken.
+    /// If the file itself is broken, or the device has not enough memory.
     pub fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, WeightsError> {
         let tensor = match self.find(name, shape)? {
-            Some(matrix) => {
-                let tensor = matrix.to_tensor().and_then(|tensor| tensor.reshape(shape));
-                tensor.and_then(|tensor| self.placement.place(&tensor))
-            }
+            Some(matrix) => matrix.to_tensor().and_then(|tensor| tensor.reshape(shape)),
             None => stand_in(shape),
         };
-        tensor.map_err(|error| self.broken(&error))
+        let tensor = tensor.map_err(|error| self.broken(&error))?;
+        let placed = self.placement.place(&tensor);
+        placed.map_err(|error| not_placed(name, &error))
     }
 
-    /// A vector of `n` values as f32, on the CPU wherever the others go. After a problem, which is remembered, it is empty.
+    /// A vector of `n` values as f32, on the CPU wherever the others go. After a problem,
+    /// which is remembered, it is empty.
     ///
     /// # Errors
     /// Only if the file itself is broken.
@@ -239,11 +247,11 @@ impl Weights {
     /// A problem is remembered for [`finish`](Self::finish), and a stand-in is returned.
     ///
     /// # Errors
-    /// Only if the file itself is broken.
+    /// If the file itself is broken, or the device has not enough memory.
     pub fn mapped(&mut self, name: &str, shape: &[usize]) -> Result<WeightMatrix, WeightsError> {
         if let Some(matrix) = self.find(name, shape)? {
             let placed = matrix.placed(&self.placement);
-            return placed.map_err(|error| self.broken(&error));
+            return placed.map_err(|error| not_placed(name, &error));
         }
         let (rows, columns) = matrix_dims(shape);
         let zero = stand_in(&[rows, columns]).map_err(|error| self.broken(&error))?;
@@ -305,6 +313,13 @@ impl Weights {
             path: self.folder.clone(),
             reason: error.to_string(),
         }
+    }
+}
+
+fn not_placed(name: &str, error: &candle_core::Error) -> WeightsError {
+    WeightsError::NotPlaced {
+        tensor: name.to_owned(),
+        reason: error.to_string(),
     }
 }
 

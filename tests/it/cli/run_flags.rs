@@ -57,7 +57,29 @@ fn impossible_requests_are_refused_with_advice() {
     check("--threads 0", &["--threads"]);
     check("--residual-half third", &["third", "conditional", "first"]);
     check("--latents x.safetensors -n 3", &["cannot be used with"]);
+    check(
+        "--device gpu",
+        &["\"gpu\" is no device", "cpu, cuda, cuda:N"],
+    );
+    check("--dtype int8", &["\"int8\"", "expected f32, f16 or bf16"]);
+    check(
+        "--device cpu --dtype bf16",
+        &["--dtype bf16 needs --device cuda: the CPU computes in f32"],
+    );
     check("--colour", &["--colour"]);
+}
+
+/// The program of the tests has no CUDA in it.
+#[test]
+fn a_program_without_cuda_says_where_to_get_one() {
+    let desk = Desk::empty();
+    let asked = format!("generate {MODEL} --steps 1 -n 1 -o @out");
+    let refused = desk.run(&format!("{asked} --device cuda:1"));
+    assert_refused(&refused, 1, &["built without CUDA: cargo xtask cuda"]);
+    for device in ["auto", "cpu"] {
+        let made = done(desk.run(&format!("{asked} --device {device} --dtype f32")));
+        assert!(!made.stderr.contains("GPU"), "{device}: {made:?}");
+    }
 }
 
 #[test]
