@@ -15,6 +15,7 @@ use crate::repo::{self, Failure, Repo};
 use crate::stages::{Ending, Stages};
 
 mod copies;
+mod needed;
 mod toolkit;
 
 use copies::Copies;
@@ -24,6 +25,14 @@ use toolkit::Toolkit;
 const CUDA_VERSION: &str = "13000";
 /// Tells the build scripts to compile no kernels.
 const CHECK_ONLY: &str = "DFA_CUDA_CHECK_ONLY";
+/// Where compiled kernels are kept between builds.
+const KERNELS: &str = "DFA_CUDA_KERNELS";
+/// Given explicitly, so that `RUSTFLAGS` is not for build scripts too.
+const HOST: &str = "x86_64-unknown-linux-gnu";
+/// Calls are bound at the first call: see [`needed`].
+const LAZY: &str = "-Crelro-level=partial -Clink-arg=-Wl,-z,lazy";
+/// Beginnings of the names of libraries that only a machine with a card has.
+const OF_THE_CARD: [&str; 3] = ["libcuda.so", "libcublas", "libcurand"];
 /// What is built.
 const PACKAGES: [&str; 6] = [
     "-p",
@@ -60,16 +69,21 @@ pub(crate) fn run(repo: &Repo, request: &CudaRequest) -> Result<(), Failure> {
     command
         .args(["--release", "--bin", "dfa", "--bin", "gpu-check"])
         .args(PACKAGES)
+        .args(["--target", HOST])
+        .env("RUSTFLAGS", LAZY)
         .env("CARGO_TARGET_DIR", &target)
+        .env(KERNELS, folder.join("kernels").join(&request.arch))
         .env("CUDA_COMPUTE_CAP", &request.arch);
     toolkit.apply(&mut command);
     repo::run(&mut command)?;
     for name in ["dfa", "gpu-check"] {
-        println!("{}", built(&target, name).display());
+        let path = built(&target, name);
+        needed::remove(&path, &OF_THE_CARD)?;
+        println!("{}", path.display());
     }
     println!(
-        "on a machine with a card: the libraries of CUDA 13 (libcudart, libcublas, libcurand, libnvrtc) must be \
-         found, by LD_LIBRARY_PATH if need be; then `gpu-check --help`"
+        "they start anywhere; on a machine with a card, libcublas and libcurand of CUDA 13 must be found, by \
+         LD_LIBRARY_PATH if need be"
     );
     Ok(())
 }
@@ -103,7 +117,7 @@ fn capability_here(repo: &Repo) -> Result<String, Failure> {
 }
 
 fn built(target: &Path, name: &str) -> PathBuf {
-    target.join("release").join(name)
+    target.join(HOST).join("release").join(name)
 }
 
 /// The stage of `test` and `check`.

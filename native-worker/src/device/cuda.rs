@@ -4,11 +4,12 @@ use candle_core::Device;
 use candle_core::cuda_backend::cudarc::driver::{CudaContext, DriverError};
 
 use super::DeviceError;
-use crate::kernels::ops::cuda::ARCH;
+use crate::kernels::ops::cuda::{ARCH, libraries};
 
 /// Opens a device, if the kernels are for it.
 pub(super) fn open(number: usize) -> Result<Device, DeviceError> {
     let unusable = |reason: String| DeviceError::Unusable { number, reason };
+    libraries::load().map_err(unusable)?;
     let context = CudaContext::new(number).map_err(|error| unusable(error.to_string()))?;
     let (major, minor) = capability(&context).map_err(|error| unusable(error.to_string()))?;
     let found = format!("{major}{minor}");
@@ -24,11 +25,9 @@ pub(super) fn open(number: usize) -> Result<Device, DeviceError> {
 
 /// The devices in words, each with what is wrong with it, if anything is.
 pub(super) fn probe() -> Result<Vec<String>, DeviceError> {
-    let unusable = |error: DriverError| DeviceError::Unusable {
-        number: 0,
-        reason: error.to_string(),
-    };
-    let n_devices = CudaContext::device_count().map_err(unusable)?;
+    let unusable = |reason: String| DeviceError::Unusable { number: 0, reason };
+    libraries::load().map_err(unusable)?;
+    let n_devices = CudaContext::device_count().map_err(|error| unusable(error.to_string()))?;
     let devices = 0..usize::try_from(n_devices).unwrap_or(0);
     let described = devices.map(|number| match open(number) {
         Ok(device) => {

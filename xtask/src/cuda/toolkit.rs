@@ -49,9 +49,7 @@ impl Toolkit {
             libraries: folder.join("libraries"),
         };
         fs::create_dir_all(&toolkit.libraries).map_err(because("cannot make a folder"))?;
-        for name in ["libcudart.so", "libnvrtc.so"] {
-            toolkit.link_real(name)?;
-        }
+        toolkit.link_real("libnvrtc.so")?;
         for (module, name, version) in STAND_INS {
             toolkit.make_stand_in(repo, module, (name, version))?;
         }
@@ -70,6 +68,7 @@ impl Toolkit {
             .env("CUDA_PATH", &self.home)
             .env("CUDA_ROOT", &self.home)
             .env("CUTLASS_INCLUDE", &self.cutlass)
+            .env("CUDA_LIBRARIES", self.home.join("lib"))
             .env("CUDARC_CUDA_VERSION", super::CUDA_VERSION)
             // gcc, which links, looks here.
             .env("LIBRARY_PATH", &self.libraries);

@@ -9,6 +9,7 @@ use candle_core::{CudaStorage, Layout, Result, Shape, bail};
 
 mod flash;
 mod kernel;
+pub mod libraries;
 mod mark;
 
 pub(super) use flash::{flash_attention, is_flash};

@@ -39,15 +39,20 @@ fn main() -> Result<()> {
     }
     let out_dir = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     let cutlass = env::var("CUTLASS_INCLUDE").expect("`cargo xtask cuda` sets CUTLASS_INCLUDE");
+    // Outside cargo's folders: minutes of work that no change of ours undoes.
+    let kept = env::var("DFA_CUDA_KERNELS").expect("`cargo xtask cuda` sets DFA_CUDA_KERNELS");
     KernelBuilder::new()
         .source_files(KERNELS)
-        .out_dir(&out_dir)
+        .out_dir(PathBuf::from(kept).join("flash-attn"))
         .include_path(cutlass)
         .args(ARGUMENTS)
         .build_lib(out_dir.join("libflashattention.a"))?;
     println!("cargo::rustc-link-search={}", out_dir.display());
     println!("cargo::rustc-link-lib=flashattention");
-    println!("cargo::rustc-link-lib=dylib=cudart");
+    // The runtime library goes into the program: one that a machine need not have.
+    let libraries = env::var("CUDA_LIBRARIES").expect("`cargo xtask cuda` sets CUDA_LIBRARIES");
+    println!("cargo::rustc-link-search={libraries}");
+    println!("cargo::rustc-link-lib=static=cudart_static");
     println!("cargo::rustc-link-lib=dylib=stdc++");
     Ok(())
 }
