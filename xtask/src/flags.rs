@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use crate::cuda::CudaRequest;
 use crate::repo::Failure;
 
 /// One command: what is typed, and what it does.
@@ -69,8 +70,28 @@ const ENTRIES: &[Entry] = &[
         ],
     },
     Entry {
-        usage: "bench",
-        about: &["Not built yet."],
+        usage: "cuda [--check] [--arch CAPABILITY]",
+        about: &[
+            "Build dfa and gpu-check for NVIDIA GPUs; needs no GPU, but Python with venv, a C++",
+            "compiler and a package index. --arch: of the card, 90 for an H200 (the default), 80",
+            "for an A100. --check: only check types, which needs none of these.",
+        ],
+    },
+    Entry {
+        usage: "gpu-check [--python PYTHON] [FLAGS OF gpu-check]",
+        about: &[
+            "On a machine with an NVIDIA GPU: build with CUDA, hold the GPU's numbers against the",
+            "CPU's, time layers and models beside the PyTorch of PYTHON; --write puts the tables",
+            "into docs/results.md. Fails in words where there is no GPU.",
+        ],
+    },
+    Entry {
+        usage: "bench [--python PYTHON] [--rounds N] [--threads N] [--write] [TABLE...]",
+        about: &[
+            "Ours and PyTorch side by side, asked in turn: kernels, models, compressed; by",
+            "default all three. PYTHON has torch and diffusers; by default they are installed.",
+            "--write puts the tables into docs/results.md.",
+        ],
     },
     Entry {
         usage: "help",
@@ -102,14 +123,17 @@ pub(crate) enum Task {
         dev: bool,
         extra: Vec<String>,
     },
+    Cuda(CudaRequest),
+    GpuCheck {
+        extra: Vec<String>,
+    },
     /// The second half of `web`, run by it in another build of this program.
     Bundle {
         wasm: PathBuf,
         dist: PathBuf,
         dev: bool,
     },
-    /// A command whose name is taken and that does nothing yet.
-    NotBuilt(&'static str),
+    Bench(BenchRequest),
 }
 
 /// Which expected results to make again.
@@ -121,6 +145,21 @@ pub(crate) struct GoldenRequest {
     pub(crate) python: Option<String>,
     /// Folders under tests/fixtures; none means all.
     pub(crate) fixtures: Vec<String>,
+}
+
+/// What to measure.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct BenchRequest {
+    /// The Python that has torch and diffusers; none means an environment of our own.
+    pub(crate) python: Option<String>,
+    /// How often each side is asked.
+    pub(crate) rounds: Option<usize>,
+    /// Threads of both sides; none means all cores.
+    pub(crate) threads: Option<usize>,
+    /// Whether the tables go into docs/results.md.
+    pub(crate) write: bool,
+    /// Which tables; none means all.
+    pub(crate) tables: Vec<String>,
 }
 
 /// How to build the page.
@@ -142,14 +181,6 @@ pub(crate) fn help() -> String {
         }
     }
     text
-}
-
-/// Why a command that is not built yet is not, for its error.
-pub(crate) fn when_built(name: &str) -> &'static str {
-    match name {
-        "bench" => "the benchmarks come with a later change",
-        _ => "it comes with a later change",
-    }
 }
 
 /// Reads a command line, the program's own name left out.
@@ -174,8 +205,12 @@ pub(crate) fn parse(args: &[String]) -> Result<Task, Failure> {
         "golden" => parse_golden(rest),
         "web" => parse_web(rest),
         "serve" => Ok(parse_serve(rest)),
+        "cuda" => parse_cuda(rest),
+        "gpu-check" => Ok(Task::GpuCheck {
+            extra: rest.to_vec(),
+        }),
         "bundle" => parse_bundle(rest),
-        "bench" => Ok(Task::NotBuilt("bench")),
+        "bench" => parse_bench(rest),
         _ => Err(Failure::usage(format!(
             "unknown command `{name}`; `cargo xtask help` lists the commands"
         ))),
@@ -195,6 +230,31 @@ fn no_more(name: &str, args: &[String]) -> Result<(), Failure> {
         Some(arg) => Err(unknown_flag(name, arg)),
         None => Ok(()),
     }
+}
+
+fn parse_bench(args: &[String]) -> Result<Task, Failure> {
+    let mut request = BenchRequest::default();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let mut value = || {
+            let value = args.next();
+            value.ok_or_else(|| Failure::usage(format!("{arg} needs a value")))
+        };
+        match arg.as_str() {
+            "--python" => request.python = Some(value()?.clone()),
+            "--rounds" => request.rounds = Some(count(arg, value()?)?),
+            "--threads" => request.threads = Some(count(arg, value()?)?),
+            "--write" => request.write = true,
+            flag if flag.starts_with('-') => return Err(unknown_flag("bench", flag)),
+            table => request.tables.push(table.to_owned()),
+        }
+    }
+    Ok(Task::Bench(request))
+}
+
+fn count(flag: &str, text: &str) -> Result<usize, Failure> {
+    let n = text.parse().ok().filter(|&n| n > 0);
+    n.ok_or_else(|| Failure::usage(format!("{flag} needs a number above 0, not `{text}`")))
 }
 
 fn parse_setup_wasm(args: &[String]) -> Result<Task, Failure> {
@@ -255,6 +315,33 @@ fn parse_serve(args: &[String]) -> Task {
     }
 }
 
+fn parse_cuda(args: &[String]) -> Result<Task, Failure> {
+    let mut request = CudaRequest {
+        arch: "90".into(),
+        check: false,
+    };
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--check" => request.check = true,
+            "--arch" => request.arch = capability(&value_of(arg, args.next())?)?,
+            _ => return Err(unknown_flag("cuda", arg)),
+        }
+    }
+    Ok(Task::Cuda(request))
+}
+
+/// `90` or `9.0`. FlashAttention-2 needs at least 8.0.
+fn capability(text: &str) -> Result<String, Failure> {
+    let digits = text.replace('.', "");
+    match digits.parse::<u32>() {
+        Ok(80..=999) => Ok(digits),
+        _ => Err(Failure::usage(format!(
+            "cuda: --arch is {text}, expected a compute capability of at least 80, such as 90"
+        ))),
+    }
+}
+
 fn parse_bundle(args: &[String]) -> Result<Task, Failure> {
     match args {
         [wasm, dist, flags @ ..] if flags.iter().all(|flag| flag == "--dev") => Ok(Task::Bundle {
@@ -297,7 +384,18 @@ mod tests {
         check("check --strict", Ok(Task::Check { strict: true }));
         check("check --fast", Err(2));
         check("tidy up", Err(2));
-        check("bench", Ok(Task::NotBuilt("bench")));
+        check("bench", Ok(Task::Bench(BenchRequest::default())));
+        check("bench --rounds 0", Err(2));
+        check("bench --slow", Err(2));
+        check(
+            "bench --rounds 3 --write kernels",
+            Ok(Task::Bench(BenchRequest {
+                rounds: Some(3),
+                write: true,
+                tables: vec!["kernels".into()],
+                ..BenchRequest::default()
+            })),
+        );
         check("web", Ok(Task::Web(WebRequest::default())));
         check("web --static", Err(2));
         check("web --fast", Err(2));
@@ -315,6 +413,16 @@ mod tests {
                 extra: vec!["--port".into(), "0".into()],
             }),
         );
+        let cuda = |arch: &str, check| {
+            let arch = arch.into();
+            Ok(Task::Cuda(CudaRequest { arch, check }))
+        };
+        check("cuda", cuda("90", false));
+        check("cuda --check --arch 8.6", cuda("86", true));
+        check("cuda --arch 75", Err(2));
+        check("cuda --arch", Err(2));
+        let extra = vec!["--python".into(), "py".into()];
+        check("gpu-check --python py", Ok(Task::GpuCheck { extra }));
         check("bundle", Err(2));
         check("nonsense", Err(2));
         check("golden --python", Err(2));

@@ -10,14 +10,17 @@
     reason = "a command-line program talks through these"
 )]
 
+mod bench;
 mod browser;
 #[cfg(feature = "bundle")]
 mod bundle;
 mod check;
 mod clients;
+mod cuda;
 mod demo;
 mod flags;
 mod golden;
+mod python;
 mod repo;
 mod stages;
 mod test;
@@ -61,15 +64,14 @@ fn run(task: &Task) -> Result<(), Failure> {
         Task::Golden(request) => golden::run(&repo, request),
         Task::Web(request) => web::run(&repo, request),
         Task::Serve { dev, extra } => web::serve(&repo, *dev, extra),
+        Task::Cuda(request) => cuda::run(&repo, request),
+        Task::GpuCheck { extra } => cuda::gpu_check(&repo, extra),
         #[cfg(feature = "bundle")]
         Task::Bundle { wasm, dist, dev } => bundle::run(&repo, wasm, dist, *dev),
         #[cfg(not(feature = "bundle"))]
         Task::Bundle { .. } => Err(Failure::usage(
             "bundle is a part of `cargo xtask web`; ask for that",
         )),
-        Task::NotBuilt(name) => Err(Failure::usage(format!(
-            "`{name}` is not built yet: {}",
-            flags::when_built(name)
-        ))),
+        Task::Bench(request) => bench::run(&repo, request),
     }
 }

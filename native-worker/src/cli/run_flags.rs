@@ -9,6 +9,7 @@ use dfa_core::sampler::SamplerKind;
 use dfa_core::wire::{CheckedPlan, FingerprintField};
 
 use super::Failure;
+use super::device_flags::DeviceFlags;
 use crate::run_setup::{Purpose, RunSetup, RunSpec, SetupError, TensorFile};
 
 /// Which model, which images, which sampler.
@@ -99,6 +100,8 @@ pub(crate) struct RunFlags {
     /// does; the same for DiT) [default: the plan's, or conditional].
     #[arg(long, env = "DFA_RESIDUAL_HALF", value_name = "HALF")]
     residual_half: Option<ResidualHalf>,
+    #[command(flatten)]
+    device: DeviceFlags,
 }
 
 impl RunFlags {
@@ -117,7 +120,7 @@ impl RunFlags {
         }
     }
 
-    /// The flags of size, frames and given files as typed, for a command that makes the same
+    /// The flags of size, frames, given files and device as typed, for a command that makes the same
     /// run again.
     pub(crate) fn typed_again(&self) -> Vec<(&'static str, String)> {
         let file = |file: &TensorFile| match &file.tensor {
@@ -125,15 +128,18 @@ impl RunFlags {
             None => file.path.display().to_string(),
         };
         let size = self.size.map(|(width, height)| format!("{width}x{height}"));
+        // Classes and prompts are repeated one by one; encoded texts only by their number.
+        let encoded = self.prompt_embeds.as_ref().and(self.n_images);
         let flags = [
             ("--latents", self.latents.as_ref().map(file)),
             ("--step-noise", self.step_noise.as_ref().map(file)),
             ("--prompt-embeds", self.prompt_embeds.as_ref().map(file)),
+            ("-n", encoded.map(|n| n.to_string())),
             ("--size", size),
             ("--num-frames", self.num_frames.map(|n| n.to_string())),
             ("--fps", self.fps.map(|fps| fps.to_string())),
         ];
-        let given = flags.into_iter();
+        let given = flags.into_iter().chain(self.device.typed_again());
         given
             .filter_map(|(flag, value)| Some((flag, value?)))
             .collect()
@@ -179,6 +185,7 @@ impl RunFlags {
             guidance_scale: guidance,
             seed: self.seed,
             residual_half: residual_half.unwrap_or_default(),
+            placement: self.device.open()?,
         };
         let setup = RunSetup::prepare(&spec, &|| false).map_err(|error: SetupError| {
             if error.is_usage() {
