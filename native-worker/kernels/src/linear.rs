@@ -1,12 +1,16 @@
-//! Matrix multiply with bias: `out = x Wᵀ + b`, row-major, by the `gemm` crate.
+//! Matrix multiply with bias: `out = x Wᵀ + b`, row-major: by the `gemm` crate, or, for a
+//! few rows, by dot products ([`few_rows`]).
 //!
 //! A weight in half precision is widened panel by panel, into memory that does not grow
 //! with the layer; the results are those of widening it as a whole, bit for bit.
 
 use gemm::Parallelism;
 
+use super::isa::Isa;
 use super::scratch::{Scratch, with_scratch};
 use super::widen::Stored;
+
+mod few_rows;
 
 thread_local! {
     static WIDENED: Scratch = const { Scratch::new(Vec::new()) };
@@ -43,26 +47,7 @@ pub fn linear(
     bias: Option<&[f32]>,
     out: &mut [f32],
 ) {
-    let LinearShape {
-        rows,
-        inputs,
-        outputs,
-    } = shape;
-    assert_eq!(x.len(), rows * inputs, "x is (rows, inputs)");
-    assert_eq!(
-        weight.len(),
-        outputs * inputs,
-        "weight is (outputs, inputs)"
-    );
-    assert_eq!(out.len(), rows * outputs, "out is (rows, outputs)");
-    start_from_bias(bias, outputs, out);
-    let product = Product {
-        rows,
-        inputs,
-        outputs,
-        adds: bias.is_some(),
-    };
-    product.run(x, weight, 0, out);
+    linear_stored(shape, x, Stored::F32(weight), bias, out);
 }
 
 /// [`linear`] with a weight in its stored type; the same results, bit for bit.
@@ -81,9 +66,6 @@ pub fn linear_stored(
         inputs,
         outputs,
     } = shape;
-    if let Stored::F32(weight) = weight {
-        return linear(shape, x, weight, bias, out);
-    }
     assert_eq!(x.len(), rows * inputs, "x is (rows, inputs)");
     assert_eq!(
         weight.len(),
@@ -91,6 +73,9 @@ pub fn linear_stored(
         "weight is (outputs, inputs)"
     );
     assert_eq!(out.len(), rows * outputs, "out is (rows, outputs)");
+    if rows <= few_rows::MOST_ROWS {
+        return few_rows::run(Isa::best(), shape, x, weight, bias, out);
+    }
     start_from_bias(bias, outputs, out);
     let product = Product {
         rows,
@@ -98,6 +83,9 @@ pub fn linear_stored(
         outputs,
         adds: bias.is_some(),
     };
+    if let Stored::F32(weight) = weight {
+        return product.run(x, weight, 0, out);
+    }
     let longest = panels(inputs, outputs).map(|panel| panel.len()).max();
     with_scratch(&WIDENED, longest.unwrap_or(0) * inputs, |scratch| {
         for panel in panels(inputs, outputs) {
