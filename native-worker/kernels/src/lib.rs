@@ -22,4 +22,6 @@ pub mod isa;
 pub mod linear;
 pub mod ops;
 pub mod per_head;
+mod scratch;
+mod transpose;
 pub mod widen;
