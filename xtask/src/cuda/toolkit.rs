@@ -1,6 +1,6 @@
 //! What compiles and links for CUDA without an installed toolkit: NVIDIA's wheels from the
-//! Python package index in a virtual environment, and empty stand-ins for the libraries that
-//! only a machine with a card has. The linker wants their names; at run time the real ones
+//! Python package index in a virtual environment, and stand-ins for the libraries that only
+//! a machine with a card has. The linker wants their names; at run time the real ones
 //! are found.
 
 use std::fs;
@@ -28,6 +28,9 @@ const STAND_INS: [(&str, &str, &str); 4] = [
     ("cublaslt", "cublasLt", "13"),
     ("curand", "curand", "10"),
 ];
+
+/// What every function of a stand-in answers: the driver's word for a machine without a card.
+const NO_DEVICE: u32 = 100;
 
 /// The toolkit, ready.
 pub(super) struct Toolkit {
@@ -97,7 +100,7 @@ impl Toolkit {
         let source = self.libraries.join(format!("{name}.c"));
         let text = functions_of(&cudarc_module(repo, module)?)
             .iter()
-            .map(|function| format!("void {function}(void) {{}}\n"))
+            .map(|function| format!("int {function}(void) {{ return {NO_DEVICE}; }}\n"))
             .collect::<String>();
         fs::write(&source, text).map_err(because("cannot write a stand-in"))?;
         let mut compile = repo.program("cc");
