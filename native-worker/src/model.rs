@@ -138,12 +138,45 @@ pub struct StepInput<'a> {
     pub timestep: u32,
     /// What the B images of the batch show.
     pub condition: &'a Condition,
-    /// Whether the batch holds two branches, `[cond; uncond]`: N is then 2B, else B.
-    pub guided: bool,
+    /// Which branches the batch holds: N is 2B for both, else B.
+    pub branches: Branches,
     /// Size of the latent.
     pub size: LatentSize,
     /// For videos.
     pub video: Option<VideoFacts>,
+}
+
+/// The branches of a batch, for the same images. Each branch, like each image, is computed
+/// for itself: nothing of one enters the other, whether they share a batch or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Branches {
+    /// What the images show: all that an unguided run has.
+    Conditional,
+    /// What guidance leads away from.
+    Unconditional,
+    /// `[cond; uncond]`.
+    Both,
+}
+
+impl Branches {
+    /// Those of a run: both if it is guided.
+    pub const fn of_run(guided: bool) -> Self {
+        if guided {
+            Self::Both
+        } else {
+            Self::Conditional
+        }
+    }
+
+    /// Whether the conditional branch is among them.
+    pub const fn has_conditional(self) -> bool {
+        !matches!(self, Self::Unconditional)
+    }
+
+    /// Whether the unconditional branch is among them.
+    pub const fn has_unconditional(self) -> bool {
+        !matches!(self, Self::Conditional)
+    }
 }
 
 /// Computes one self-attention layer: `(layer, input (N, T, D)) -> output (N, T, D)`.

@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use dfa_native_worker::diffusion::sampler_config::SamplerConfig;
 use dfa_native_worker::generate::generate;
 use dfa_native_worker::model::{
-    Condition, LatentSize, StepInput, TextCondition, Transformer, VideoFacts,
+    Branches, Condition, LatentSize, StepInput, TextCondition, Transformer, VideoFacts,
 };
 use dfa_native_worker::model_folder::{Family, ModelFolder};
 use dfa_native_worker::observer::Unobserved;
@@ -90,7 +90,7 @@ fn check_case(case: &Value, golden: &HashMap<String, Tensor>) {
     let input = StepInput {
         timestep: case["timestep"].as_u64().unwrap() as u32,
         condition: &condition,
-        guided: false,
+        branches: Branches::Conditional,
         size: size_of(of_case("latents")),
         video: Some(video_of(case)),
     };
@@ -182,7 +182,7 @@ fn output_for(model: &dyn Transformer, latent: &Tensor, size: LatentSize, guided
     let input = StepInput {
         timestep: 300,
         condition: &condition,
-        guided,
+        branches: Branches::of_run(guided),
         size,
         video: Some(VIDEO),
     };
@@ -217,7 +217,7 @@ fn the_unconditional_text_is_learned() {
     let input = StepInput {
         timestep: 300,
         condition: &condition,
-        guided: false,
+        branches: Branches::Conditional,
         size,
         video: Some(VIDEO),
     };
@@ -243,7 +243,7 @@ fn what_does_not_fit_is_refused_in_words() {
         let input = StepInput {
             timestep: 500,
             condition: &condition,
-            guided: true,
+            branches: Branches::Both,
             size,
             video,
         };
@@ -281,7 +281,7 @@ fn a_latent_of_another_size_is_refused() {
     let input = StepInput {
         timestep: 500,
         condition: &condition,
-        guided: false,
+        branches: Branches::Conditional,
         size: LatentSize {
             frames: Some(2),
             ..size_of(&latent)

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 
 use candle_core::{DType, IndexOp, Tensor};
 use dfa_native_worker::generate::generate;
-use dfa_native_worker::model::{Condition, LatentSize, StepInput, TextCondition, Transformer};
+use dfa_native_worker::model::{
+    Branches, Condition, LatentSize, StepInput, TextCondition, Transformer,
+};
 use dfa_native_worker::model_folder::{Family, ModelFolder};
 use dfa_native_worker::observer::Unobserved;
 use dfa_native_worker::run_setup::load_transformer;
@@ -56,7 +58,7 @@ fn check_case(model: &dyn Transformer, case: &Value, golden: &HashMap<String, Te
     let input = StepInput {
         timestep: case["timestep"].as_u64().unwrap() as u32,
         condition: &condition,
-        guided: false,
+        branches: Branches::Conditional,
         size: size_of(case),
         video: None,
     };
@@ -177,7 +179,7 @@ fn what_does_not_fit_is_refused_in_words() {
         let input = StepInput {
             timestep: 500,
             condition: &condition,
-            guided,
+            branches: Branches::of_run(guided),
             size: LatentSize::image(height, 12),
             video: None,
         };

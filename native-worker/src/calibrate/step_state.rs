@@ -1,5 +1,5 @@
 //! What a calibration carries from step to step, and one block of a forward pass over it.
-//! Both searches share this; they differ only in which blocks they run when.
+//! Every search shares the state; the plain one runs its blocks here.
 
 use candle_core::Tensor;
 use dfa_core::{Block, Step, Strategy, Window};
@@ -9,6 +9,7 @@ use crate::diffusion::denoiser::Denoiser;
 use crate::diffusion::sampler::SamplerState;
 use crate::generate::{RunError, ensure_finite};
 use crate::model::ForwardPass;
+use crate::observer::{Event, Observer};
 
 /// State between two steps.
 pub struct StepState {
@@ -70,6 +71,22 @@ impl StepState {
     /// Takes over what a layer leaves behind.
     pub(crate) fn adopt(&mut self, block: Block, update: CacheUpdate) {
         self.caches[block.0].adopt(update, Retention::ALL);
+    }
+
+    /// Tells the observer what the images will probably look like, if it wants to know, from
+    /// the step's raw output (N, C_out, …).
+    pub(crate) fn show_prediction(
+        &self,
+        denoiser: &Denoiser<'_>,
+        step: Step,
+        output: &Tensor,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RunError> {
+        if observer.wants_prediction(step) {
+            let clean = &denoiser.predict_clean(step, &self.latent, output)?;
+            observer.event(Event::Predicted { step, clean });
+        }
+        Ok(())
     }
 
     /// Lets the sampler go on with the step's raw output (N, C_out, …).

@@ -36,9 +36,14 @@ pub(crate) struct SearchFlags {
     )]
     candidates: Option<Vec<Strategy>>,
     /// exact stops at the first candidate under budget; record-all measures every
-    /// candidate, so that the plan can be decided again at any threshold.
+    /// candidate, so that the plan can be decided again at any threshold; fast is a first
+    /// look in seconds, by the error of each layer instead of the model's.
     #[arg(long, env = "DFA_SEARCH", value_name = "MODE", default_value = "exact")]
     search: SearchModeArg,
+    /// With exact: give a candidate up as soon as its loss is certain to be over budget. The
+    /// plan is the same; the losses of such candidates are recorded as lower bounds.
+    #[arg(long, env = "DFA_REJECT_EARLY", value_parser = super::switch())]
+    reject_early: bool,
 }
 
 impl SearchFlags {
@@ -62,6 +67,7 @@ impl SearchFlags {
             },
             loss: self.loss,
             window: self.window.for_tokens(setup.n_tokens()),
+            rejects_early: self.reject_early,
         })
     }
 }
@@ -70,6 +76,7 @@ impl SearchFlags {
 enum SearchModeArg {
     Exact,
     RecordAll,
+    Fast,
 }
 
 impl From<SearchModeArg> for SearchMode {
@@ -77,6 +84,7 @@ impl From<SearchModeArg> for SearchMode {
         match mode {
             SearchModeArg::Exact => Self::Exact,
             SearchModeArg::RecordAll => Self::RecordAll,
+            SearchModeArg::Fast => Self::Fast,
         }
     }
 }

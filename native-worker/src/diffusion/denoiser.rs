@@ -9,7 +9,9 @@ use dfa_core::Step;
 use super::guidance::{Guidance, GuidedChannels};
 use super::sampler::{Sampler, SamplerError, SamplerState};
 use super::step_noise::StepNoise;
-use crate::model::{Condition, ForwardPass, LatentSize, StepInput, Transformer, VideoFacts};
+use crate::model::{
+    Branches, Condition, ForwardPass, LatentSize, StepInput, Transformer, VideoFacts,
+};
 
 /// A denoising run's fixed parts.
 pub struct Denoiser<'a> {
@@ -37,10 +39,23 @@ impl<'a> Denoiser<'a> {
     /// # Errors
     /// If the condition is not what the model takes.
     pub fn begin(&self, step: Step) -> Result<Box<dyn ForwardPass + 'a>> {
+        self.begin_branches(step, Branches::of_run(self.guidance.is_on()))
+    }
+
+    /// Begins the forward passes of `step` for some of its branches: N is B where only one
+    /// is asked for.
+    ///
+    /// # Errors
+    /// If the condition is not what the model takes.
+    pub fn begin_branches(
+        &self,
+        step: Step,
+        branches: Branches,
+    ) -> Result<Box<dyn ForwardPass + 'a>> {
         self.model.begin(&StepInput {
             timestep: self.sampler.timesteps()[step.0],
             condition: &self.condition,
-            guided: self.guidance.is_on(),
+            branches,
             size: self.size,
             video: self.video,
         })

@@ -186,9 +186,12 @@ impl Dit {
         let Condition::Classes(classes) = input.condition else {
             bail!("a DiT draws classes, not {}", input.condition.kind());
         };
-        let mut labels = classes.clone();
-        if input.guided {
-            labels.resize(2 * classes.len(), self.null_class);
+        let mut labels = Vec::with_capacity(2 * classes.len());
+        if input.branches.has_conditional() {
+            labels.extend(classes);
+        }
+        if input.branches.has_unconditional() {
+            labels.resize(labels.len() + classes.len(), self.null_class);
         }
         Tensor::new(labels, &Device::Cpu)
     }

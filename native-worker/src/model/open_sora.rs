@@ -116,16 +116,16 @@ impl OpenSora {
         let Condition::Text(text) = input.condition else {
             bail!("an Open-Sora draws texts, not {}", input.condition.kind());
         };
-        let prompts = text.prompts.iter();
-        let nulls = match input.guided {
-            true => prompts
-                .clone()
-                .map(|prompt| self.null_text_like(prompt))
-                .collect(),
-            false => Ok(Vec::new()),
-        };
-        let nulls: Vec<Tensor> = nulls?;
-        let texts: Vec<&Tensor> = prompts.chain(&nulls).collect();
+        let mut texts: Vec<Tensor> = Vec::new();
+        if input.branches.has_conditional() {
+            texts.extend(text.prompts.iter().cloned());
+        }
+        if input.branches.has_unconditional() {
+            for prompt in &text.prompts {
+                texts.push(self.null_text_like(prompt)?);
+            }
+        }
+        let texts: Vec<&Tensor> = texts.iter().collect();
         let text = VisibleText::join(&texts, self.config.caption_channels)?;
         text.projected(&self.caption_projection)
     }

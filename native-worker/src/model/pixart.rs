@@ -151,9 +151,12 @@ impl PixArt {
         let Condition::Text(text) = input.condition else {
             bail!("a PixArt draws texts, not {}", input.condition.kind());
         };
-        let mut texts: Vec<&Tensor> = text.prompts.iter().collect();
-        if input.guided {
-            let (n, expected) = (text.negatives.len(), texts.len());
+        let mut texts: Vec<&Tensor> = Vec::new();
+        if input.branches.has_conditional() {
+            texts.extend(&text.prompts);
+        }
+        if input.branches.has_unconditional() {
+            let (n, expected) = (text.negatives.len(), text.prompts.len());
             if n != expected {
                 bail!("guidance needs a negative text per image: {n} for {expected} images");
             }

@@ -145,6 +145,9 @@ const fn mode_words(mode: SearchMode) -> &'static str {
         SearchMode::RecordAll => {
             "measures every candidate of every cell. It takes longer, and the δ slider of the Plan page then works everywhere."
         }
+        SearchMode::Fast => {
+            "is a first look in seconds: each layer's own error decides, not the model's. Calibrate with another mode before the plan is used."
+        }
         SearchMode::Exact => {
             "stops at the first candidate that passes, as the paper does. It is faster; at another δ some cells are then unknown and stay full."
         }

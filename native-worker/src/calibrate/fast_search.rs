@@ -1,0 +1,191 @@
+//! A first look: candidates are judged by their layer's own error, not by the output's, so
+//! that a step takes one forward pass.
+//!
+//! The *local loss* of a candidate is L(A, A′): A is the layer's output by `full`, A′ by the
+//! candidate, both before the gate and the skip connection, for the hidden state that the
+//! blocks so far leave as they were chosen. It is compared with the threshold as the true
+//! loss would be. What an error does to later blocks is not seen: the plan is a guess.
+
+use candle_core::Tensor;
+use dfa_core::metric::relative;
+use dfa_core::search::{CellRecord, MeasuredLoss, SearchError, search_cell};
+use dfa_core::{Block, Step, Strategy};
+
+use super::step_state::{StepState, values_of};
+use super::{CalibrateError, CalibrateRequest, StepSearch};
+use crate::attention::layer_cache::conditional_half;
+use crate::attention::shared_parts::on_conditional;
+use crate::attention::{
+    CacheUpdate, Computed, Halves, Kept, LayerCache, SelfAttention, SharedParts,
+};
+use crate::diffusion::denoiser::Denoiser;
+use crate::generate::RunError;
+use crate::observer::{Event, Observer};
+
+/// Decides by local losses.
+pub(super) struct FastSearch<'a> {
+    denoiser: &'a Denoiser<'a>,
+    request: &'a CalibrateRequest,
+    observer: &'a mut dyn Observer,
+    state: StepState,
+    n_block_evaluations: u64,
+}
+
+/// A layer at its turn.
+struct LayerInQuestion<'a> {
+    layer: &'a SelfAttention,
+    /// (N, T, D).
+    x: &'a Tensor,
+    cache: &'a LayerCache,
+    request: &'a CalibrateRequest,
+    parts: SharedParts,
+}
+
+impl<'a> FastSearch<'a> {
+    /// A search that goes on from `state`.
+    pub(super) fn new(
+        denoiser: &'a Denoiser<'a>,
+        request: &'a CalibrateRequest,
+        state: StepState,
+        observer: &'a mut dyn Observer,
+    ) -> Self {
+        Self {
+            denoiser,
+            request,
+            observer,
+            state,
+            n_block_evaluations: 0,
+        }
+    }
+}
+
+impl LayerInQuestion<'_> {
+    /// The layer's output and what it leaves behind, by any strategy.
+    fn by(&mut self, strategy: Strategy) -> candle_core::Result<(Kept, CacheUpdate)> {
+        let window = self.request.window;
+        let computed = match on_conditional(strategy) {
+            Strategy::ShareSteps => {
+                return Ok((self.cache.output()?.clone(), CacheUpdate::unchanged()));
+            }
+            Strategy::WindowOnly => {
+                let (layer, x) = (self.layer, self.x);
+                layer.share_windowed(x, window, None, &mut self.parts)?
+            }
+            Strategy::Full => self.full()?,
+            _ => {
+                let residual = self.cache.window_residual()?;
+                let residual = residual.for_both_branches()?;
+                let (layer, x) = (self.layer, self.x);
+                layer.share_windowed(x, window, Some(&residual), &mut self.parts)?
+            }
+        };
+        let kept = |tensor: &Tensor| -> candle_core::Result<Kept> {
+            Ok(match strategy.shares_cfg() {
+                true => Kept::new(conditional_half(tensor)?, Halves::Conditional),
+                false => Kept::new(tensor.clone(), Halves::All),
+            })
+        };
+        let output = kept(&computed.output)?;
+        let residual = computed.window_residual.as_ref().map(kept).transpose()?;
+        Ok((output.clone(), CacheUpdate::computed(output, residual)))
+    }
+
+    fn full(&mut self) -> candle_core::Result<Computed> {
+        let (layer, x) = (self.layer, self.x);
+        layer.share_full(x, self.request.window, &mut self.parts)
+    }
+
+    /// L(A, A′).
+    fn local_loss(
+        &mut self,
+        full: &[f32],
+        candidate: Strategy,
+    ) -> Result<MeasuredLoss, CalibrateError> {
+        let output = self.by(candidate)?.0.for_both_branches()?;
+        let loss = relative::loss(self.request.loss, full, &values_of(&output)?)?;
+        Ok(MeasuredLoss::whole(candidate, loss))
+    }
+
+    /// Decides the cell.
+    fn decide(
+        &mut self,
+        cell: (Step, Block),
+        n_blocks: usize,
+    ) -> Result<CellRecord, CalibrateError> {
+        if cell.0.0 == 0 {
+            return Ok(CellRecord::first_step());
+        }
+        let full = values_of(&self.full()?.output)?;
+        let settings = &self.request.search;
+        let found = search_cell(cell, n_blocks, settings, |candidate, _| {
+            self.local_loss(&full, candidate)
+        });
+        found.map_err(|error: SearchError<CalibrateError>| error.into())
+    }
+}
+
+impl StepSearch for FastSearch<'_> {
+    fn search(&mut self, step: Step) -> Result<Vec<CellRecord>, CalibrateError> {
+        let n_blocks = self.state.caches.len();
+        let pass = self.denoiser.begin(step)?;
+        let mut hidden = self.denoiser.embed(pass.as_ref(), &self.state.latent)?;
+        let mut records = Vec::with_capacity(n_blocks);
+        for block in (0..n_blocks).map(Block) {
+            if self.observer.is_cancelled() {
+                return Err(RunError::Cancelled.into());
+            }
+            self.n_block_evaluations += 1;
+            let mut decided = None;
+            let mut attend = |layer: &SelfAttention, x: &Tensor| {
+                let mut layer = LayerInQuestion {
+                    layer,
+                    x,
+                    cache: &self.state.caches[block.0],
+                    request: self.request,
+                    parts: SharedParts::default(),
+                };
+                let record = layer.decide((step, block), n_blocks);
+                // The block goes on as chosen; after an error it does not matter how.
+                let choice = record
+                    .as_ref()
+                    .map_or(Strategy::Full, |record| record.choice);
+                let (output, update) = layer.by(choice)?;
+                decided = Some((record, update));
+                output.for_both_branches()
+            };
+            hidden = pass.block(block, &hidden, &mut attend)?;
+            let Some((record, update)) = decided else {
+                continue;
+            };
+            let record = record?;
+            self.state.adopt(block, update);
+            self.observer.event(Event::Decided {
+                step,
+                block,
+                record: &record,
+            });
+            records.push(record);
+        }
+        let output = pass.output(&hidden)?;
+        self.state
+            .show_prediction(self.denoiser, step, &output, self.observer)?;
+        self.state.advance(self.denoiser, step, &output)?;
+        Ok(records)
+    }
+
+    fn state(&self) -> &StepState {
+        &self.state
+    }
+
+    fn into_state(self: Box<Self>) -> StepState {
+        self.state
+    }
+
+    fn n_block_evaluations(&self) -> f64 {
+        self.n_block_evaluations as f64
+    }
+
+    fn report(&mut self, event: Event<'_>) {
+        self.observer.event(event);
+    }
+}
