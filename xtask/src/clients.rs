@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
+use crate::python;
 use crate::repo::{self, Failure, Repo, because};
 use crate::stages::{Ending, Stages};
 
@@ -33,7 +34,7 @@ pub(crate) fn stages(stages: &mut Stages, repo: &Repo) {
 }
 
 fn run(repo: &Repo, script: &str) -> Result<Ending, Failure> {
-    let python = match environment(repo)? {
+    let python = match python::environment(repo, "clients-venv", REQUIREMENTS)? {
         Ok(python) => python,
         Err(missing) => {
             return Ok(Ending::skipped(
@@ -51,38 +52,6 @@ fn run(repo: &Repo, script: &str) -> Result<Ending, Failure> {
         .args([&worker.url, KEY]);
     repo::run(&mut command)?;
     Ok(Ending::Passed)
-}
-
-/// The Python of the virtual environment; inside, why there is none.
-fn environment(repo: &Repo) -> Result<Result<PathBuf, &'static str>, Failure> {
-    let folder = repo.target_dir.join("clients-venv");
-    let python = folder.join("bin/python");
-    let wanted = fs::read_to_string(repo.root.join(REQUIREMENTS))
-        .map_err(because(format!("cannot read {REQUIREMENTS}")))?;
-    let mark = folder.join("installed.txt");
-    if fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted) {
-        return Ok(Ok(python));
-    }
-    let mut make = repo.program("python3");
-    make.args(["-m", "venv"]).arg(&folder);
-    if !succeeds(&mut make) {
-        return Ok(Err(
-            "there is no Python that can make a virtual environment",
-        ));
-    }
-    let mut install = repo.program(&python);
-    install
-        .args(["-m", "pip", "install", "--quiet", "--requirement"])
-        .arg(repo.root.join(REQUIREMENTS));
-    if !succeeds(&mut install) {
-        return Ok(Err("pip cannot install the clients"));
-    }
-    fs::write(&mark, wanted).map_err(because("cannot write into the virtual environment"))?;
-    Ok(Ok(python))
-}
-
-fn succeeds(command: &mut std::process::Command) -> bool {
-    repo::capture(command).is_ok_and(|captured| captured.success)
 }
 
 /// A worker with the shipped model on a free port, killed when it is dropped.

@@ -69,8 +69,12 @@ const ENTRIES: &[Entry] = &[
         ],
     },
     Entry {
-        usage: "bench",
-        about: &["Not built yet."],
+        usage: "bench [--python PYTHON] [--rounds N] [--threads N] [--write] [TABLE...]",
+        about: &[
+            "Ours and PyTorch side by side, asked in turn: kernels, models, compressed; by",
+            "default all three. PYTHON has torch and diffusers; by default they are installed.",
+            "--write puts the tables into docs/results.md.",
+        ],
     },
     Entry {
         usage: "help",
@@ -108,8 +112,7 @@ pub(crate) enum Task {
         dist: PathBuf,
         dev: bool,
     },
-    /// A command whose name is taken and that does nothing yet.
-    NotBuilt(&'static str),
+    Bench(BenchRequest),
 }
 
 /// Which expected results to make again.
@@ -121,6 +124,21 @@ pub(crate) struct GoldenRequest {
     pub(crate) python: Option<String>,
     /// Folders under tests/fixtures; none means all.
     pub(crate) fixtures: Vec<String>,
+}
+
+/// What to measure.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct BenchRequest {
+    /// The Python that has torch and diffusers; none means an environment of our own.
+    pub(crate) python: Option<String>,
+    /// How often each side is asked.
+    pub(crate) rounds: Option<usize>,
+    /// Threads of both sides; none means all cores.
+    pub(crate) threads: Option<usize>,
+    /// Whether the tables go into docs/results.md.
+    pub(crate) write: bool,
+    /// Which tables; none means all.
+    pub(crate) tables: Vec<String>,
 }
 
 /// How to build the page.
@@ -142,14 +160,6 @@ pub(crate) fn help() -> String {
         }
     }
     text
-}
-
-/// Why a command that is not built yet is not, for its error.
-pub(crate) fn when_built(name: &str) -> &'static str {
-    match name {
-        "bench" => "the benchmarks come with a later change",
-        _ => "it comes with a later change",
-    }
 }
 
 /// Reads a command line, the program's own name left out.
@@ -175,7 +185,7 @@ pub(crate) fn parse(args: &[String]) -> Result<Task, Failure> {
         "web" => parse_web(rest),
         "serve" => Ok(parse_serve(rest)),
         "bundle" => parse_bundle(rest),
-        "bench" => Ok(Task::NotBuilt("bench")),
+        "bench" => parse_bench(rest),
         _ => Err(Failure::usage(format!(
             "unknown command `{name}`; `cargo xtask help` lists the commands"
         ))),
@@ -195,6 +205,31 @@ fn no_more(name: &str, args: &[String]) -> Result<(), Failure> {
         Some(arg) => Err(unknown_flag(name, arg)),
         None => Ok(()),
     }
+}
+
+fn parse_bench(args: &[String]) -> Result<Task, Failure> {
+    let mut request = BenchRequest::default();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let mut value = || {
+            let value = args.next();
+            value.ok_or_else(|| Failure::usage(format!("{arg} needs a value")))
+        };
+        match arg.as_str() {
+            "--python" => request.python = Some(value()?.clone()),
+            "--rounds" => request.rounds = Some(count(arg, value()?)?),
+            "--threads" => request.threads = Some(count(arg, value()?)?),
+            "--write" => request.write = true,
+            flag if flag.starts_with('-') => return Err(unknown_flag("bench", flag)),
+            table => request.tables.push(table.to_owned()),
+        }
+    }
+    Ok(Task::Bench(request))
+}
+
+fn count(flag: &str, text: &str) -> Result<usize, Failure> {
+    let n = text.parse().ok().filter(|&n| n > 0);
+    n.ok_or_else(|| Failure::usage(format!("{flag} needs a number above 0, not `{text}`")))
 }
 
 fn parse_setup_wasm(args: &[String]) -> Result<Task, Failure> {
@@ -297,7 +332,18 @@ mod tests {
         check("check --strict", Ok(Task::Check { strict: true }));
         check("check --fast", Err(2));
         check("tidy up", Err(2));
-        check("bench", Ok(Task::NotBuilt("bench")));
+        check("bench", Ok(Task::Bench(BenchRequest::default())));
+        check("bench --rounds 0", Err(2));
+        check("bench --slow", Err(2));
+        check(
+            "bench --rounds 3 --write kernels",
+            Ok(Task::Bench(BenchRequest {
+                rounds: Some(3),
+                write: true,
+                tables: vec!["kernels".into()],
+                ..BenchRequest::default()
+            })),
+        );
         check("web", Ok(Task::Web(WebRequest::default())));
         check("web --static", Err(2));
         check("web --fast", Err(2));

@@ -10,6 +10,7 @@
     reason = "a command-line program talks through these"
 )]
 
+mod bench;
 mod browser;
 #[cfg(feature = "bundle")]
 mod bundle;
@@ -18,6 +19,7 @@ mod clients;
 mod demo;
 mod flags;
 mod golden;
+mod python;
 mod repo;
 mod stages;
 mod test;
@@ -67,9 +69,6 @@ fn run(task: &Task) -> Result<(), Failure> {
         Task::Bundle { .. } => Err(Failure::usage(
             "bundle is a part of `cargo xtask web`; ask for that",
         )),
-        Task::NotBuilt(name) => Err(Failure::usage(format!(
-            "`{name}` is not built yet: {}",
-            flags::when_built(name)
-        ))),
+        Task::Bench(request) => bench::run(&repo, request),
     }
 }

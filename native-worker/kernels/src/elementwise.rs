@@ -29,6 +29,50 @@ fn gelu_body<L: Lanes>(values: &mut [f32]) {
     }
 }
 
+/// Softmax of every row: `e^(x - max) / Σ e^(x - max)`.
+///
+/// `values`, `out`: (rows, `width`).
+///
+/// # Panics
+/// If the sizes differ.
+pub fn softmax(isa: Isa, values: &[f32], width: usize, out: &mut [f32]) {
+    assert_eq!(values.len(), out.len(), "out is (rows, width)");
+    let width = width.max(1);
+    let rows = (CHUNK / width).max(1) * width;
+    let tasks = out.par_chunks_mut(rows).zip(values.par_chunks(rows));
+    tasks.for_each(|(out, values)| softmax_rows(isa, values, width, out));
+}
+
+for_each_isa! {
+    pub(crate) fn softmax_rows(values: &[f32], width: usize, out: &mut [f32]) = softmax_body;
+}
+
+#[inline(always)]
+fn softmax_body<L: Lanes>(values: &[f32], width: usize, out: &mut [f32]) {
+    for (out, values) in out.chunks_mut(width).zip(values.chunks(width)) {
+        let largest = largest_of(values);
+        for (out, x) in out.iter_mut().zip(values) {
+            *out = exp2::<L>((x - largest) * std::f32::consts::LOG2_E);
+        }
+        let inverse = 1.0 / sum_of(out, |x| x);
+        for out in out {
+            *out *= inverse;
+        }
+    }
+}
+
+/// The largest value, by sixteen independent running maxima.
+#[inline(always)]
+fn largest_of(values: &[f32]) -> f32 {
+    let mut largest = [f32::NEG_INFINITY; 16];
+    for chunk in values.chunks(16) {
+        for (largest, &x) in largest.iter_mut().zip(chunk) {
+            *largest = if x > *largest { x } else { *largest };
+        }
+    }
+    largest.into_iter().fold(f32::NEG_INFINITY, f32::max)
+}
+
 /// 2^x to about 2 units in the last place; 0 below 2^-126, saturating above 2^127.
 #[inline(always)]
 pub(crate) fn exp2<L: Lanes>(x: f32) -> f32 {
@@ -152,4 +196,41 @@ pub fn gated_skip(
             *out = skip + gate * y;
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn softmax_agrees_with_f64_sums() {
+        let check = |n_rows: usize, width: usize, size: f32| {
+            let values: Vec<f32> = (0..n_rows * width)
+                .map(|i| ((i * 7919 % 1009) as f32 / 504.5 - 1.0) * size)
+                .collect();
+            for isa in Isa::available() {
+                let mut found = vec![f32::NAN; values.len()];
+                softmax(isa, &values, width, &mut found);
+                for (row, found) in values.chunks(width).zip(found.chunks(width)) {
+                    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                    let weight = |x: f32| f64::from(x - largest).exp();
+                    let total: f64 = row.iter().map(|&x| weight(x)).sum();
+                    for (&x, &found) in row.iter().zip(found) {
+                        let expected = weight(x) / total;
+                        // The exponent is rounded at its size, up to 2 · 60 · log2(e).
+                        let error = (f64::from(found) - expected).abs();
+                        assert!(
+                            error <= 2e-5 * expected + 1e-30,
+                            "{} {n_rows} x {width}: {found} is not {expected}",
+                            isa.name()
+                        );
+                    }
+                }
+            }
+        };
+        check(1, 1, 1.0);
+        check(3, 17, 1.0);
+        check(40, 1024, 60.0);
+        check(2, 40_000, 5.0);
+    }
 }

@@ -47,6 +47,29 @@ impl CustomOp1 for Gelu {
     }
 }
 
+/// Softmax over the last dimension. Any shape but a scalar.
+pub fn softmax(x: &Tensor) -> Result<Tensor> {
+    x.apply_op1_no_bwd(&Softmax)
+}
+
+struct Softmax;
+
+impl CustomOp1 for Softmax {
+    fn name(&self) -> &'static str {
+        "softmax"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let Some(&width) = layout.dims().last() else {
+            bail!("softmax: expected rows, got a scalar");
+        };
+        let x = values(self.name(), storage, layout)?;
+        let mut out = vec![0f32; x.len()];
+        elementwise::softmax(Isa::best(), x, width, &mut out);
+        Ok((CpuStorage::F32(out), layout.shape().clone()))
+    }
+}
+
 /// Layer norm without affine, then `x (1 + scale) + shift` per image.
 ///
 /// `x`: (N, T, D); `shift`, `scale`: (N, D); result (N, T, D).

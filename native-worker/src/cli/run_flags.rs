@@ -125,10 +125,13 @@ impl RunFlags {
             None => file.path.display().to_string(),
         };
         let size = self.size.map(|(width, height)| format!("{width}x{height}"));
+        // Classes and prompts are repeated one by one; encoded texts only by their number.
+        let encoded = self.prompt_embeds.as_ref().and(self.n_images);
         let flags = [
             ("--latents", self.latents.as_ref().map(file)),
             ("--step-noise", self.step_noise.as_ref().map(file)),
             ("--prompt-embeds", self.prompt_embeds.as_ref().map(file)),
+            ("-n", encoded.map(|n| n.to_string())),
             ("--size", size),
             ("--num-frames", self.num_frames.map(|n| n.to_string())),
             ("--fps", self.fps.map(|fps| fps.to_string())),

@@ -1,0 +1,351 @@
+//! `cargo xtask bench`: ours and PyTorch, side by side on this machine.
+//!
+//! Both run as programs that stay alive and answer requests ([`peer`]); they are asked in
+//! turn, so that whatever else the machine does slows both. What counts is the ratio of the
+//! medians, ours / theirs; processor time stands beside it, because it suffers less from
+//! other work on the machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::flags::BenchRequest;
+use crate::python;
+use crate::repo::{self, Failure, Repo};
+
+mod peer;
+mod table;
+
+use peer::Peer;
+use table::{Pair, Samples, median, row, seconds};
+
+const REQUIREMENTS: &str = "xtask/src/bench/requirements.txt";
+const SHIPPED: &str = "models/avatars-dit";
+
+/// A request to both, what it is, and the largest ratio that is good enough.
+struct Question {
+    what: &'static str,
+    request: String,
+    target: f64,
+}
+
+/// The folders of tables that can be asked for.
+const TABLES: [&str; 3] = ["kernels", "models", "compressed"];
+
+pub(crate) fn run(repo: &Repo, request: &BenchRequest) -> Result<(), Failure> {
+    if let Some(unknown) = request
+        .tables
+        .iter()
+        .find(|name| !TABLES.contains(&name.as_str()))
+    {
+        let known = TABLES.join(", ");
+        return Err(Failure::usage(format!(
+            "no table `{unknown}`; there are {known}"
+        )));
+    }
+    let bench = Bench::prepare(repo, request)?;
+    let wanted =
+        |name: &str| request.tables.is_empty() || request.tables.iter().any(|it| it == name);
+    for name in TABLES.into_iter().filter(|name| wanted(name)) {
+        let table = match name {
+            "kernels" => bench.kernels()?,
+            "models" => bench.models()?,
+            _ => bench.compressed()?,
+        };
+        println!("\n{name}\n{table}");
+        if request.write {
+            table::write(repo, name, &table)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where both sides are, and how often to ask.
+struct Bench<'a> {
+    repo: &'a Repo,
+    python: PathBuf,
+    rounds: usize,
+    threads: String,
+}
+
+impl<'a> Bench<'a> {
+    fn prepare(repo: &'a Repo, request: &BenchRequest) -> Result<Self, Failure> {
+        let python = match &request.python {
+            Some(python) => PathBuf::from(python),
+            None => python::environment(repo, "bench-venv", REQUIREMENTS)?
+                .map_err(|missing| Failure::new(format!("{missing}; or name one by --python")))?,
+        };
+        let release = ["build", "--release", "--quiet"];
+        let kernels = ["-p", "dfa-kernels", "--example", "kernel-times"];
+        repo::run(repo.cargo(&release).args(kernels))?;
+        let models = [
+            "-p",
+            "dfa-tests",
+            "--bin",
+            "model-times",
+            "--bin",
+            "random-model",
+        ];
+        repo::run(repo.cargo(&release).args(models))?;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Ok(Self {
+            repo,
+            python,
+            rounds: request.rounds.unwrap_or(5),
+            threads: request.threads.unwrap_or(cores).to_string(),
+        })
+    }
+
+    /// A program, with the one setting of threads that all of them have.
+    fn peer(&self, mut command: Command) -> Result<Peer, Failure> {
+        command
+            .env("OMP_NUM_THREADS", &self.threads)
+            .env("RAYON_NUM_THREADS", &self.threads);
+        Peer::start(&mut command)
+    }
+
+    fn ours(&self, program: &str) -> Result<Peer, Failure> {
+        let path = self.repo.target_dir.join("release").join(program);
+        self.peer(self.repo.program(path))
+    }
+
+    fn theirs(&self, script: &str) -> Result<Peer, Failure> {
+        let mut command = self.repo.program(&self.python);
+        command.arg(Path::new("xtask/src/bench").join(script));
+        self.peer(command)
+    }
+
+    /// Asks both in turn, after once for warming up.
+    fn pair(&self, sides: &mut [Peer; 2], request: &str) -> Result<Pair, Failure> {
+        let mut pair = Pair::default();
+        for side in sides.iter_mut() {
+            side.ask(request)?;
+        }
+        for _ in 0..self.rounds {
+            let [ours, theirs] = sides;
+            ask(ours, request, &mut pair.ours)?;
+            ask(theirs, request, &mut pair.theirs)?;
+        }
+        Ok(pair)
+    }
+
+    fn against_pytorch(
+        &self,
+        sides: &mut [Peer; 2],
+        questions: &[Question],
+    ) -> Result<String, Failure> {
+        let mut table = String::from(
+            "| what | ours | PyTorch | wall time, ours / PyTorch | processor time | target | |\n\
+             | --- | --- | --- | --- | --- | --- | --- |\n",
+        );
+        for question in questions {
+            let pair = self.pair(sides, &question.request)?;
+            let line = row(&[
+                question.what.into(),
+                seconds(median(&pair.ours.wall)),
+                seconds(median(&pair.theirs.wall)),
+                format!("× {:.2}", pair.wall_ratio()),
+                format!("× {:.2}", pair.cpu_ratio()),
+                format!("≤ {:.2}", question.target),
+                verdict(pair.wall_ratio() <= question.target),
+            ]);
+            print!("{line}");
+            table += &line;
+        }
+        Ok(table)
+    }
+
+    fn kernels(&self) -> Result<String, Failure> {
+        let mut sides = [
+            self.ours("examples/kernel-times")?,
+            self.theirs("torch_peer.py")?,
+        ];
+        let mut table = self.against_pytorch(&mut sides, &kernel_questions())?;
+        table += "\n| attention, 16 heads × 72 | full | with the residual in one pass | to full | target | | window only | to full | target | |\n\
+                  | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
+        for (n, residual_target, window_target) in
+            [(1024, 1.15, 0.30), (4096, 1.05, 0.26), (8192, 1.05, 0.26)]
+        {
+            let masks = self.masks(&mut sides[0], n)?;
+            let ratio = |idx: usize| masks[idx] / masks[0];
+            let line = row(&[
+                format!("N = {n}"),
+                seconds(masks[0]),
+                seconds(masks[1]),
+                format!("× {:.3}", ratio(1)),
+                format!("≤ {residual_target:.2}"),
+                verdict(ratio(1) <= residual_target),
+                seconds(masks[2]),
+                format!("× {:.3}", ratio(2)),
+                format!("≤ {window_target:.2}"),
+                verdict(ratio(2) <= window_target),
+            ]);
+            print!("{line}");
+            table += &line;
+        }
+        Ok(table)
+    }
+
+    /// Median wall times of ours with each mask, asked in turn.
+    fn masks(&self, ours: &mut Peer, n: usize) -> Result<[f64; 3], Failure> {
+        let requests = ["full", "full_and_residual", "window"]
+            .map(|mask| format!("attention {mask} {n} 16 72"));
+        let mut samples = [const { Vec::new() }; 3];
+        for _ in 0..=self.rounds {
+            for (request, samples) in requests.iter().zip(&mut samples) {
+                samples.push(ours.ask(request)?.number("wall_s")?);
+            }
+        }
+        // The first of each warmed up.
+        Ok(samples.map(|samples| median(&samples[1..])))
+    }
+
+    fn models(&self) -> Result<String, Failure> {
+        let dit = self.random_model("dit-xl-2-512")?;
+        let mut sides = [self.ours("model-times")?, self.theirs("diffusers_peer.py")?];
+        let question = |what, request, target| Question {
+            what,
+            request,
+            target,
+        };
+        let questions = [
+            question(
+                "one DiT-XL/2 block, 1024 tokens, batch 2",
+                format!("block {dit} 2"),
+                1.0,
+            ),
+            question(
+                "one raw step of the shipped model, batch 16",
+                format!("forward {SHIPPED} 16"),
+                0.9,
+            ),
+            question(
+                "one raw step of DiT-XL/2-512, batch 2",
+                format!("forward {dit} 2"),
+                1.0,
+            ),
+            question("VAE, 512 × 512 pixels", format!("vae {dit}/vae 64 64"), 1.2),
+        ];
+        self.against_pytorch(&mut sides, &questions)
+    }
+
+    /// What of the time that the saved MACs cost is really saved.
+    fn compressed(&self) -> Result<String, Failure> {
+        let dit = self.random_model("dit-xl-2-512")?;
+        let mut table = String::from(
+            "| model | raw | of it in self-attention layers | compressed | layer MACs kept | saved seconds / seconds that the saved MACs cost raw | target | |\n\
+             | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+        );
+        for (what, folder, n_steps) in [
+            ("shipped model, 256 tokens, 20 steps", SHIPPED, 20),
+            ("DiT-XL/2-512, 1024 tokens, 2 steps", dit.as_str(), 2),
+        ] {
+            let line = self.compressed_row(what, folder, n_steps)?;
+            print!("{line}");
+            table += &line;
+        }
+        Ok(table)
+    }
+
+    fn compressed_row(&self, what: &str, folder: &str, n_steps: usize) -> Result<String, Failure> {
+        let mut ours = self.ours("model-times")?;
+        let (mut raw, mut layers, mut compressed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut kept = 1.0;
+        for _ in 0..self.rounds {
+            let answer = ours.ask(&format!("run {folder} {n_steps} raw"))?;
+            raw.push(answer.number("wall_s")?);
+            layers.push(answer.number("layers_s")?);
+            let answer = ours.ask(&format!("run {folder} {n_steps} plan"))?;
+            compressed.push(answer.number("wall_s")?);
+            kept = answer.number("kept")?;
+        }
+        let [raw, layers, compressed] = [raw, layers, compressed].map(|times| median(&times));
+        let share = (raw - compressed) / (layers * (1.0 - kept));
+        Ok(row(&[
+            what.into(),
+            seconds(raw),
+            seconds(layers),
+            seconds(compressed),
+            format!("{:.1} %", kept * 100.0),
+            format!("{share:.2}"),
+            "≥ 0.90".into(),
+            verdict(share >= 0.9),
+        ]))
+    }
+
+    /// A folder of random weights, in f16, written once.
+    fn random_model(&self, kind: &str) -> Result<String, Failure> {
+        let folder = self.repo.target_dir.join("bench-models").join(kind);
+        if !folder.join("model_index.json").is_file() {
+            let program = self.repo.target_dir.join("release/random-model");
+            repo::run(self.repo.program(program).arg(kind).arg(&folder))?;
+        }
+        Ok(folder.display().to_string())
+    }
+}
+
+fn ask(peer: &mut Peer, request: &str, samples: &mut Samples) -> Result<(), Failure> {
+    let answer = peer.ask(request)?;
+    samples.wall.push(answer.number("wall_s")?);
+    samples.cpu.push(answer.number("cpu_s")?);
+    Ok(())
+}
+
+fn verdict(met: bool) -> String {
+    if met { "met" } else { "missed" }.into()
+}
+
+fn kernel_questions() -> Vec<Question> {
+    let mut questions = Vec::new();
+    let mut add = |what, request: &str, target| {
+        let request = request.to_owned();
+        questions.push(Question {
+            what,
+            request,
+            target,
+        });
+    };
+    add(
+        "linear 2048 × 1152 → 1152",
+        "linear 2048 1152 1152 f32",
+        1.15,
+    );
+    add(
+        "linear 2048 × 1152 → 4608",
+        "linear 2048 1152 4608 f32",
+        1.15,
+    );
+    add(
+        "linear 2048 × 4608 → 1152",
+        "linear 2048 4608 1152 f32",
+        1.15,
+    );
+    add(
+        "linear 2048 × 1152 → 4608, weight in f16 (PyTorch: f32)",
+        "linear 2048 1152 4608 f16",
+        1.15,
+    );
+    add(
+        "full attention, 16 heads × 72, N = 1024",
+        "attention full 1024 16 72",
+        0.75,
+    );
+    add(
+        "full attention, N = 4096",
+        "attention full 4096 16 72",
+        0.75,
+    );
+    add(
+        "full attention, N = 8192",
+        "attention full 8192 16 72",
+        0.75,
+    );
+    add(
+        "layer norm + modulate, 2048 × 1152",
+        "layer_norm_modulate 2048 1152",
+        1.0,
+    );
+    add("GELU (tanh), 2048 × 4608", "gelu 2048 4608", 1.0);
+    add("softmax, 16384 × 1024", "softmax 16384 1024", 1.0);
+    add("gate + skip, 2048 × 1152", "gate_skip 2048 1152", 1.0);
+    questions
+}
