@@ -105,9 +105,8 @@ pub enum SearchMode {
     /// Measure every candidate of every cell, and choose as `Exact` does. Costs more
     /// forward passes; the record can then be decided again at any threshold.
     RecordAll,
-    /// A first look, not Algorithm 1: losses are the layers' own errors
-    /// ([`metric::local`](crate::metric::local)) instead of the output's. One forward pass
-    /// per step; every candidate is measured.
+    /// A first look, not Algorithm 1: losses are added up from the layers' own errors instead
+    /// of measured on the output. One forward pass per step; every candidate is measured.
     Fast,
 }
 

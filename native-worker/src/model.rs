@@ -15,6 +15,8 @@
 //! - [`linear`], [`mlp`], [`qk_norm`]: layers and how they are loaded.
 //! - [`vae`]: the image autoencoder.
 
+use std::ops::Range;
+
 use candle_core::{Result, Tensor};
 use dfa_core::Block;
 
@@ -138,45 +140,12 @@ pub struct StepInput<'a> {
     pub timestep: u32,
     /// What the B images of the batch show.
     pub condition: &'a Condition,
-    /// Which branches the batch holds: N is 2B for both, else B.
-    pub branches: Branches,
+    /// Whether the batch holds two branches, `[cond; uncond]`: N is then 2B, else B.
+    pub guided: bool,
     /// Size of the latent.
     pub size: LatentSize,
     /// For videos.
     pub video: Option<VideoFacts>,
-}
-
-/// The branches of a batch, for the same images. Each branch, like each image, is computed
-/// for itself: nothing of one enters the other, whether they share a batch or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Branches {
-    /// What the images show: all that an unguided run has.
-    Conditional,
-    /// What guidance leads away from.
-    Unconditional,
-    /// `[cond; uncond]`.
-    Both,
-}
-
-impl Branches {
-    /// Those of a run: both if it is guided.
-    pub const fn of_run(guided: bool) -> Self {
-        if guided {
-            Self::Both
-        } else {
-            Self::Conditional
-        }
-    }
-
-    /// Whether the conditional branch is among them.
-    pub const fn has_conditional(self) -> bool {
-        !matches!(self, Self::Unconditional)
-    }
-
-    /// Whether the unconditional branch is among them.
-    pub const fn has_unconditional(self) -> bool {
-        !matches!(self, Self::Conditional)
-    }
 }
 
 /// Computes one self-attention layer: `(layer, input (N, T, D)) -> output (N, T, D)`.
@@ -196,6 +165,28 @@ pub trait Transformer: Send + Sync {
     /// # Errors
     /// If the input is not what this family takes.
     fn begin<'a>(&'a self, input: &StepInput<'_>) -> Result<Box<dyn ForwardPass + 'a>>;
+
+    /// The same, cut into passes over some of the batch's samples each (ranges of 0..N): a
+    /// pass gives the bits that the whole one gives for its samples, because none of them
+    /// sees another.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin), or if a range goes beyond the batch.
+    fn begin_parts<'a>(
+        &'a self,
+        input: &StepInput<'_>,
+        samples: &[Range<usize>],
+    ) -> Result<Vec<Box<dyn ForwardPass + 'a>>>;
+}
+
+/// Rows of tensors that hold one row per sample.
+fn rows<const K: usize>(tensors: &[Tensor; K], samples: &Range<usize>) -> Result<[Tensor; K]> {
+    let rows = tensors
+        .iter()
+        .map(|tensor| tensor.narrow(0, samples.start, samples.len()));
+    let rows: Vec<Tensor> = rows.collect::<Result<_>>()?;
+    rows.try_into()
+        .map_err(|_| candle_core::Error::Msg(format!("expected {K} tensors")))
 }
 
 /// A step's forward pass, cut where Algorithm 1 needs it cut: `embed`, then `block` for

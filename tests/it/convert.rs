@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, IndexOp, Tensor};
 use dfa_native_worker::convert::{ConvertError, ConvertObserver, ConvertRequest, convert};
-use dfa_native_worker::model::{Branches, Condition, LatentSize, StepInput};
+use dfa_native_worker::model::{Condition, LatentSize, StepInput};
 use dfa_native_worker::model_folder::ModelFolder;
 use dfa_native_worker::run_setup::load_transformer;
 use dfa_native_worker::torch_file::TorchFile;
@@ -186,7 +186,7 @@ fn the_authors_dit_becomes_a_folder_that_computes_the_same() {
         let input = StepInput {
             timestep: 7,
             condition: &Condition::Classes(vec![label]),
-            branches: Branches::Conditional,
+            guided: false,
             size: LatentSize::image(6, 6),
             video: None,
         };

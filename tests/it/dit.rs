@@ -1,7 +1,7 @@
 //! DiT against diffusers' `DiTTransformer2DModel` on the same weights.
 
 use candle_core::{DType, IndexOp, Tensor};
-use dfa_native_worker::model::{Branches, Condition, StepInput};
+use dfa_native_worker::model::{Condition, StepInput};
 use dfa_tests::closeness::relative_l2;
 use dfa_tests::engine::TestRun;
 use dfa_tests::family_run::full_forward;
@@ -26,7 +26,7 @@ fn check_against(run: &TestRun, fixture: &str) {
         let input = StepInput {
             timestep: timesteps[image] as u32,
             condition: &Condition::Classes(vec![labels[image] as u32]),
-            branches: Branches::Conditional,
+            guided: false,
             size: run.size(),
             video: None,
         };
@@ -63,7 +63,7 @@ fn a_batch_is_its_images() {
         let input = StepInput {
             timestep: 500,
             condition: &Condition::Classes(labels.to_vec()),
-            branches: Branches::Conditional,
+            guided: false,
             size: run.size(),
             video: None,
         };

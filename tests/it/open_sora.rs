@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use dfa_native_worker::diffusion::sampler_config::SamplerConfig;
 use dfa_native_worker::generate::generate;
 use dfa_native_worker::model::{
-    Branches, Condition, LatentSize, StepInput, TextCondition, Transformer, VideoFacts,
+    Condition, LatentSize, StepInput, TextCondition, Transformer, VideoFacts,
 };
 use dfa_native_worker::model_folder::{Family, ModelFolder};
 use dfa_native_worker::observer::Unobserved;
@@ -90,7 +90,7 @@ fn check_case(case: &Value, golden: &HashMap<String, Tensor>) {
     let input = StepInput {
         timestep: case["timestep"].as_u64().unwrap() as u32,
         condition: &condition,
-        branches: Branches::Conditional,
+        guided: false,
         size: size_of(of_case("latents")),
         video: Some(video_of(case)),
     };
@@ -182,7 +182,7 @@ fn output_for(model: &dyn Transformer, latent: &Tensor, size: LatentSize, guided
     let input = StepInput {
         timestep: 300,
         condition: &condition,
-        branches: Branches::of_run(guided),
+        guided,
         size,
         video: Some(VIDEO),
     };
@@ -217,7 +217,7 @@ fn the_unconditional_text_is_learned() {
     let input = StepInput {
         timestep: 300,
         condition: &condition,
-        branches: Branches::Conditional,
+        guided: false,
         size,
         video: Some(VIDEO),
     };
@@ -243,7 +243,7 @@ fn what_does_not_fit_is_refused_in_words() {
         let input = StepInput {
             timestep: 500,
             condition: &condition,
-            branches: Branches::Both,
+            guided: true,
             size,
             video,
         };
@@ -281,7 +281,7 @@ fn a_latent_of_another_size_is_refused() {
     let input = StepInput {
         timestep: 500,
         condition: &condition,
-        branches: Branches::Conditional,
+        guided: false,
         size: LatentSize {
             frames: Some(2),
             ..size_of(&latent)

@@ -5,9 +5,7 @@ use std::collections::HashMap;
 
 use candle_core::{DType, IndexOp, Tensor};
 use dfa_native_worker::generate::generate;
-use dfa_native_worker::model::{
-    Branches, Condition, LatentSize, StepInput, TextCondition, Transformer,
-};
+use dfa_native_worker::model::{Condition, LatentSize, StepInput, TextCondition, Transformer};
 use dfa_native_worker::model_folder::{Family, ModelFolder};
 use dfa_native_worker::observer::Unobserved;
 use dfa_native_worker::run_setup::load_transformer;
@@ -58,7 +56,7 @@ fn check_case(model: &dyn Transformer, case: &Value, golden: &HashMap<String, Te
     let input = StepInput {
         timestep: case["timestep"].as_u64().unwrap() as u32,
         condition: &condition,
-        branches: Branches::Conditional,
+        guided: false,
         size: size_of(case),
         video: None,
     };
@@ -179,7 +177,7 @@ fn what_does_not_fit_is_refused_in_words() {
         let input = StepInput {
             timestep: 500,
             condition: &condition,
-            branches: Branches::of_run(guided),
+            guided,
             size: LatentSize::image(height, 12),
             video: None,
         };

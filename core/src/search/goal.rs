@@ -195,8 +195,9 @@ impl Goal {
     }
 
     /// The next threshold to try after `tried` (thresholds and true values), given estimates
-    /// of the quantity: the estimate is corrected by how far it was off at the last one.
-    /// None if one of them reached the goal, or none is left.
+    /// of the quantity: the estimate is corrected by how far it was off at the last one, and
+    /// after two failures the next step is a large one. None if one of them reached the
+    /// goal, or none is left.
     ///
     /// # Errors
     /// Whatever `estimate_at` fails with.
@@ -220,7 +221,14 @@ impl Goal {
         let error = last.value - estimate_at(last.threshold)?;
         let goal = self.as_estimated(error);
         let suited = goal.bisect(range.map(on_grid), estimate_at)?;
-        Ok(Some(suited.threshold))
+        if tried.len() < 2 {
+            return Ok(Some(suited.threshold));
+        }
+        let next = grid_index(suited.threshold);
+        Ok(Some(on_grid(match self.quantity.is_saving() {
+            true => next.max(failed + failed / 2).min(range[1]),
+            false => next.min(failed / 2),
+        })))
     }
 
     /// Of plans that were tried, the best that reaches the goal, or the nearest to it.

@@ -1,10 +1,12 @@
 //! A first look: candidates are judged by their layer's own error, not by the output's, so
 //! that a step takes one forward pass.
 //!
-//! The *local loss* of a candidate is L(A, A′): A is the layer's output by `full`, A′ by the
-//! candidate, both before the gate and the skip connection, for the hidden state that the
-//! blocks so far leave as they were chosen. It is compared with the threshold as the true
-//! loss would be. What an error does to later blocks is not seen: the plan is a guess.
+//! A layer's own error is L(A, A′): A is the layer's output by `full`, A′ by the candidate,
+//! both before the gate and the skip connection, for the hidden state that the blocks so
+//! far leave as they were chosen. The *local loss* of a candidate at block i is the sum of
+//! the own errors of the layers before it, as chosen in this step, and of its own, over M:
+//! it adds up along the blocks as the true loss does, and is compared with the same budgets.
+//! What an error does to later blocks is not seen: the plan is a guess.
 
 use candle_core::Tensor;
 use dfa_core::metric::relative;
@@ -39,6 +41,8 @@ struct LayerInQuestion<'a> {
     cache: &'a LayerCache,
     request: &'a CalibrateRequest,
     parts: SharedParts,
+    /// Own errors of the layers before it, added up.
+    error_before: f64,
 }
 
 impl<'a> FastSearch<'a> {
@@ -96,17 +100,13 @@ impl LayerInQuestion<'_> {
     }
 
     /// L(A, A′).
-    fn local_loss(
-        &mut self,
-        full: &[f32],
-        candidate: Strategy,
-    ) -> Result<MeasuredLoss, CalibrateError> {
+    fn own_error(&mut self, full: &[f32], candidate: Strategy) -> Result<f64, CalibrateError> {
         let output = self.by(candidate)?.0.for_both_branches()?;
-        let loss = relative::loss(self.request.loss, full, &values_of(&output)?)?;
-        Ok(MeasuredLoss::whole(candidate, loss))
+        let error = relative::loss(self.request.loss, full, &values_of(&output)?)?;
+        Ok(error.into())
     }
 
-    /// Decides the cell.
+    /// Decides the cell, and adds the choice's own error to those before it.
     fn decide(
         &mut self,
         cell: (Step, Block),
@@ -115,12 +115,19 @@ impl LayerInQuestion<'_> {
         if cell.0.0 == 0 {
             return Ok(CellRecord::first_step());
         }
+        let mut errors = vec![(Strategy::Full, 0.0)];
         let full = values_of(&self.full()?.output)?;
         let settings = &self.request.search;
-        let found = search_cell(cell, n_blocks, settings, |candidate, _| {
-            self.local_loss(&full, candidate)
+        let record = search_cell(cell, n_blocks, settings, |candidate, _| {
+            let error = self.own_error(&full, candidate)?;
+            errors.push((candidate, error));
+            let loss = (self.error_before + error) / n_blocks as f64;
+            Ok(MeasuredLoss::whole(candidate, loss as f32))
         });
-        found.map_err(|error: SearchError<CalibrateError>| error.into())
+        let record = record.map_err(|error: SearchError<CalibrateError>| error)?;
+        let chosen = errors.iter().find(|(tried, _)| *tried == record.choice);
+        self.error_before += chosen.map_or(0.0, |(_, error)| *error);
+        Ok(record)
     }
 }
 
@@ -130,6 +137,7 @@ impl StepSearch for FastSearch<'_> {
         let pass = self.denoiser.begin(step)?;
         let mut hidden = self.denoiser.embed(pass.as_ref(), &self.state.latent)?;
         let mut records = Vec::with_capacity(n_blocks);
+        let mut error_before = 0.0;
         for block in (0..n_blocks).map(Block) {
             if self.observer.is_cancelled() {
                 return Err(RunError::Cancelled.into());
@@ -143,6 +151,7 @@ impl StepSearch for FastSearch<'_> {
                     cache: &self.state.caches[block.0],
                     request: self.request,
                     parts: SharedParts::default(),
+                    error_before,
                 };
                 let record = layer.decide((step, block), n_blocks);
                 // The block goes on as chosen; after an error it does not matter how.
@@ -150,6 +159,7 @@ impl StepSearch for FastSearch<'_> {
                     .as_ref()
                     .map_or(Strategy::Full, |record| record.choice);
                 let (output, update) = layer.by(choice)?;
+                error_before = layer.error_before;
                 decided = Some((record, update));
                 output.for_both_branches()
             };

@@ -11,7 +11,7 @@ use crate::attention::layer_cache::conditional_half;
 use crate::attention::layer_cache::unconditional_half;
 use crate::attention::{CacheUpdate, Computed, Halves, Kept, LayerCache, SharedParts};
 use crate::diffusion::guidance::Guidance;
-use crate::model::{Branches, ForwardPass};
+use crate::model::ForwardPass;
 
 /// Which part of the batch a lane is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,14 +63,6 @@ impl Part {
         match guidance.is_on() {
             true => &[Self::Conditional, Self::Unconditional],
             false => &[Self::Whole],
-        }
-    }
-
-    /// What a forward pass over the part holds.
-    pub(super) const fn branches(self) -> Branches {
-        match self {
-            Self::Whole | Self::Conditional => Branches::Conditional,
-            Self::Unconditional => Branches::Unconditional,
         }
     }
 

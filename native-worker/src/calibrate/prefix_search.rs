@@ -92,8 +92,9 @@ impl<'a> PrefixSearch<'a> {
         if let Some(current) = self.current.take() {
             return Ok(current);
         }
-        let lanes = Part::of_run(self.denoiser.guidance).iter().map(|&part| {
-            let pass = self.denoiser.begin_branches(step, part.branches())?;
+        let parts = Part::of_run(self.denoiser.guidance).iter();
+        let passes = self.denoiser.begin_branches(step)?;
+        let lanes = parts.zip(passes).map(|(&part, pass)| {
             Ok(Lane {
                 part,
                 reference: Vec::new(),

@@ -24,7 +24,7 @@ use crate::picture::Clip;
 use crate::run_setup::RunSetup;
 
 /// Searches for real, at most.
-const MAX_CONFIRMATIONS: usize = 4;
+const MAX_CONFIRMATIONS: usize = 6;
 /// Threshold of the first search: the middle of the paper's upper half, its D4.
 const FIRST_THRESHOLD: f64 = 0.1;
 
@@ -58,12 +58,12 @@ impl Reached {
     /// What was found, for people.
     pub fn words(&self) -> String {
         let (goal, threshold) = (self.goal, self.suited.threshold);
-        let value = goal.quantity().words(self.suited.value);
+        let (n, value) = (self.n_searches, goal.quantity().words(self.suited.value));
         match self.suited.is_met {
             true => format!("target {goal}: {value} at threshold {threshold}"),
             false => {
                 format!(
-                    "target {goal} not reached: the nearest is {value} at threshold {threshold}"
+                    "target {goal} not reached in {n} searches: the nearest is {value} at threshold {threshold}"
                 )
             }
         }

@@ -47,6 +47,11 @@ pub(crate) struct SearchFlags {
 }
 
 impl SearchFlags {
+    /// Whether only a first look is asked for.
+    pub(crate) const fn is_fast(&self) -> bool {
+        matches!(self.search, SearchModeArg::Fast)
+    }
+
     /// The request at this threshold; what depends on the run is taken from `setup`.
     pub(crate) fn request(
         &self,

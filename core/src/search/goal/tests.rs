@@ -96,6 +96,8 @@ fn a_wrong_estimate_is_corrected_by_its_error() {
     };
     let Ok(next) = goal.next_after(&[tried(0.5)], most, kept);
     assert_eq!(next.map(Threshold::value), Some(0.6));
+    let Ok(far) = goal.next_after(&[tried(0.4), tried(0.5)], most, kept);
+    assert_eq!(far.map(Threshold::value), Some(0.75), "half as much again");
     let Ok(done) = goal.next_after(&[tried(0.5), tried(0.7)], most, kept);
     assert_eq!(done, None, "a tried one reaches the goal");
     let Ok(none) = goal.next_after(&[tried(1.0)], threshold(0.9), kept);

@@ -34,8 +34,8 @@ pub fn SearchSettings(state: FormState) -> impl IntoView {
                         state
                         field=Field::Threshold
                         label="Threshold δ"
-                        hint="A number, or the paper's D1 to D6. More compresses more."
-                        input_mode="decimal"
+                        hint="A number, or the paper's D1 to D6; more compresses more. Or a goal: macs=50%, speedup=1.5, psnr>=30."
+                        input_mode="text"
                         is_required=true
                     />
                     <Presets state field=Field::Threshold label="The paper's thresholds" presets=thresholds.collect()/>
