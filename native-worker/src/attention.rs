@@ -7,13 +7,12 @@
 //! What is kept or shared is the layer's output *before* the gate and the skip connection;
 //! the window residual lives before the output projection.
 
-use std::time::Instant;
-
 use candle_core::{Result, Tensor, bail};
 use dfa_core::{Strategy, Window};
 
 use crate::kernels::attention::AttentionMask;
 use crate::kernels::ops;
+use crate::kernels::ops::stopwatch::{Span, Stopwatch};
 use crate::model::linear::{Linear, LinearSpec};
 use crate::model::qk_norm::QkNorm;
 use crate::model_folder::weights::{Weights, WeightsError};
@@ -76,8 +75,8 @@ pub struct LayerResult {
     pub output: Tensor,
     /// What the cache holds after this step, if the call is adopted.
     pub update: CacheUpdate,
-    /// Wall time of the layer, in seconds.
-    pub elapsed_secs: f64,
+    /// Time of the layer, where it was computed.
+    pub elapsed: Span,
 }
 
 impl SelfAttention {
@@ -120,7 +119,7 @@ impl SelfAttention {
     /// If the strategy needs something that the cache does not hold, or shares branches
     /// of an unguided batch: a plan that was checked never does.
     pub fn execute(&self, x: &Tensor, call: LayerCall<'_>) -> Result<LayerResult> {
-        let start = Instant::now();
+        let stopwatch = Stopwatch::start(x.device())?;
         if call.strategy.shares_cfg() && !call.guided {
             bail!("{} needs classifier-free guidance", call.strategy);
         }
@@ -128,12 +127,14 @@ impl SelfAttention {
             self.compute(x, call)?
         } else {
             let kept = call.cache.output()?;
-            (kept.for_both_branches()?, CacheUpdate::unchanged())
+            // A saved run's tensors come back on the CPU.
+            let output = ops::beside(&kept.for_both_branches()?, x)?;
+            (output, CacheUpdate::unchanged())
         };
         Ok(LayerResult {
             output,
             update,
-            elapsed_secs: start.elapsed().as_secs_f64(),
+            elapsed: stopwatch.stop()?,
         })
     }
 
@@ -151,7 +152,8 @@ impl SelfAttention {
         };
         let (attended, residual) = self.attend(&x, call)?;
         let attended = if strategy.uses_residual() {
-            (attended + call.cache.window_residual()?.for_branches(halves)?)?
+            let residual = call.cache.window_residual()?.for_branches(halves)?;
+            (&attended + ops::beside(&residual, &attended)?)?
         } else {
             attended
         };
@@ -194,14 +196,7 @@ impl SelfAttention {
         (q, k, v): &(Tensor, Tensor, Tensor),
         mask: AttentionMask,
     ) -> Result<(Tensor, Option<Tensor>)> {
-        let outputs = ops::attention(q, k, v, self.n_heads, mask)?; // (outputs, N, T, D)
-        let attended = outputs.get(0)?;
-        let residual = if mask.n_outputs() > 1 {
-            // A copy of its own: a view would keep the other output alive as well.
-            Some(outputs.get(1)?.force_contiguous()?)
-        } else {
-            None
-        };
-        Ok((attended, residual))
+        let attended = ops::attend(q, k, v, self.n_heads, mask)?; // (N, T, D)
+        Ok((attended.output, attended.window_residual))
     }
 }

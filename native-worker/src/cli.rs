@@ -13,6 +13,7 @@ mod client;
 mod compare;
 mod completions;
 mod convert;
+mod device_flags;
 mod doctor;
 mod failure;
 mod generate;

@@ -202,7 +202,7 @@ fn report_settings(setup: &RunSetup) -> ReportSettings {
         sampler: setup.run.sampler_kind,
         guidance_scale: setup.run.guidance.scale(),
         seed: setup.run.seed,
-        dtype: "f32".into(),
+        dtype: setup.run.number.as_str().into(),
         n_threads: rayon::current_num_threads(),
     }
 }

@@ -28,7 +28,11 @@ pub enum DecodeError {
 pub fn clips(setup: &RunSetup, latent: &Tensor) -> Result<Vec<Clip>, DecodeError> {
     let folder = &setup.loaded.folder;
     let vae = match &folder.vae {
-        Some(config) => Some(Vae::load(&folder.path.join("vae"), config)?),
+        Some(config) => Some(Vae::load(
+            &folder.path.join("vae"),
+            config,
+            &setup.loaded.placement,
+        )?),
         None => None,
     };
     let decoder = Decoder {

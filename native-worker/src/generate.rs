@@ -11,6 +11,7 @@ use dfa_core::{Block, CompressionPlan, Step, Strategy, Window};
 use crate::attention::{CacheUpdate, LayerCache, LayerCall, Retention, SelfAttention};
 use crate::diffusion::denoiser::Denoiser;
 use crate::diffusion::sampler::SamplerError;
+use crate::kernels::ops::stopwatch::Span;
 use crate::model::ForwardPass;
 use crate::observer::{Event, Observer};
 
@@ -64,7 +65,7 @@ pub struct Generated {
     pub latent: Tensor,
     /// Wall time of the denoising loop.
     pub total_secs: f64,
-    /// Wall time of the self-attention layers, projections included.
+    /// Time of the self-attention layers where they were computed, projections included.
     pub attention_secs: f64,
     /// Most bytes that the layer caches held at once.
     pub peak_cache_bytes: u64,
@@ -100,10 +101,11 @@ pub fn generate(
         ensure_finite(&latent, step)?;
         observer.event(Event::StepDone { step, n_steps });
     }
+    // The latent is on the CPU: what made it has been done.
     Ok(Generated {
         latent,
         total_secs: start.elapsed().as_secs_f64(),
-        attention_secs: run.attention_secs,
+        attention_secs: run.attention_secs()?,
         peak_cache_bytes: run.peak_cache_bytes,
     })
 }
@@ -126,14 +128,16 @@ pub fn attention_share(
             return Err(RunError::Cancelled);
         }
         if pass == 1 {
-            run.attention_secs = 0.0;
+            run.attention.clear();
             total_secs = 0.0;
         }
         let start = Instant::now();
-        run.forward(denoiser, Step(0), latent)?;
+        run.forward(denoiser, Step(0), latent)?
+            .device()
+            .synchronize()?;
         total_secs += start.elapsed().as_secs_f64();
     }
-    Ok((100.0 * run.attention_secs / total_secs).round() / 100.0)
+    Ok((100.0 * run.attention_secs()? / total_secs).round() / 100.0)
 }
 
 fn check_request(
@@ -184,7 +188,8 @@ pub(crate) fn ensure_finite(latent: &Tensor, step: Step) -> Result<(), RunError>
 struct PlanRun<'a> {
     plan: Option<&'a CompressionPlan>,
     caches: Vec<LayerCache>,
-    attention_secs: f64,
+    /// Of every layer of every step: a GPU tells at the end.
+    attention: Vec<Span>,
     peak_cache_bytes: u64,
 }
 
@@ -194,9 +199,13 @@ impl<'a> PlanRun<'a> {
         Self {
             plan,
             caches: vec![LayerCache::default(); n_blocks],
-            attention_secs: 0.0,
+            attention: Vec::new(),
             peak_cache_bytes: 0,
         }
+    }
+
+    fn attention_secs(&self) -> candle_core::Result<f64> {
+        self.attention.iter().map(Span::secs).sum()
     }
 
     /// One forward pass: latent (B, C, …) → raw model output (N, C_out, …).
@@ -244,7 +253,7 @@ impl<'a> PlanRun<'a> {
         };
         let hidden = pass.block(block, hidden, &mut attend)?;
         if let Some(result) = result {
-            self.attention_secs += result.elapsed_secs;
+            self.attention.push(result.elapsed);
             self.adopt(block, result.update, retention);
         }
         Ok(hidden)

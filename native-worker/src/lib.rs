@@ -14,7 +14,8 @@
 //!    [`made_files`]: what runs leave, as bytes.
 //!    [`plan_import`]: plans from files of any known format.
 //! 5. [`attention`]: executes one strategy for one layer.
-//! 6. [`model`], [`kernels`]: the networks, and the CPU kernels below them.
+//! 6. [`device`]: where all this computes.
+//!    [`model`], [`kernels`]: the networks, and the CPU kernels below them.
 //!    [`text`]: prompts, made ready for those that take text.
 //! 7. [`diffusion`]: samplers, guidance, noise.
 //! 8. [`jobs`]: requests that are kept, run one after the other, watched and cancelled.
@@ -33,6 +34,7 @@ pub mod cli;
 pub mod compare;
 pub mod convert;
 pub mod decoding;
+pub mod device;
 pub mod diffusion;
 pub mod generate;
 pub mod http;

@@ -5,11 +5,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use dfa_core::cost::LayerShape;
 use dfa_core::liveness::CacheShape;
 use dfa_core::wire::{CalibrationInputs, ContentHash, Fingerprint, Provenance};
 
+use crate::device::Placement;
 use crate::diffusion::denoiser::Denoiser;
 use crate::diffusion::step_noise::StepNoise;
 use crate::model::dit::Dit;
@@ -53,31 +54,43 @@ pub struct LoadedModel {
     pub identity: ModelIdentity,
     /// The network.
     pub model: Arc<dyn Transformer>,
+    /// Where it is.
+    pub placement: Placement,
 }
 
 impl LoadedModel {
-    /// Loads the weights of a folder whose files were hashed before.
+    /// Loads the weights of a folder whose files were hashed before onto a device.
     ///
     /// # Errors
     /// [`SetupError`].
-    pub fn load(folder: ModelFolder, identity: ModelIdentity) -> Result<Self, SetupError> {
+    pub fn load(
+        folder: ModelFolder,
+        identity: ModelIdentity,
+        placement: &Placement,
+    ) -> Result<Self, SetupError> {
         Ok(Self {
             identity,
-            model: load_transformer(&folder)?,
+            model: load_transformer(&folder, placement)?,
             folder,
+            placement: placement.clone(),
         })
     }
 }
 
-/// The network of a folder, of whatever family.
+/// The network of a folder, of whatever family, on a device.
 ///
 /// # Errors
 /// [`FolderError`] lists every tensor that is missing or misshapen.
-pub fn load_transformer(folder: &ModelFolder) -> Result<Arc<dyn Transformer>, FolderError> {
+pub fn load_transformer(
+    folder: &ModelFolder,
+    placement: &Placement,
+) -> Result<Arc<dyn Transformer>, FolderError> {
     match &folder.transformer {
-        TransformerConfig::Dit(config) => Ok(Arc::new(Dit::load(folder, config)?)),
-        TransformerConfig::PixArt(config) => Ok(Arc::new(PixArt::load(folder, config)?)),
-        TransformerConfig::OpenSora(config) => Ok(Arc::new(OpenSora::load(folder, config)?)),
+        TransformerConfig::Dit(config) => Ok(Arc::new(Dit::load(folder, config, placement)?)),
+        TransformerConfig::PixArt(config) => Ok(Arc::new(PixArt::load(folder, config, placement)?)),
+        TransformerConfig::OpenSora(config) => {
+            Ok(Arc::new(OpenSora::load(folder, config, placement)?))
+        }
     }
 }
 
@@ -116,7 +129,7 @@ impl RunSetup {
         let encoded = encode(&folder, spec, (&run.subjects, run.guidance.is_on()), stop)?;
         let identity = folder.identity()?;
         Ok(Self {
-            loaded: LoadedModel::load(folder, identity)?,
+            loaded: LoadedModel::load(folder, identity, &spec.placement)?,
             step_noise,
             step_noise_sha256,
             run,
@@ -212,7 +225,7 @@ impl RunSetup {
             branches: self.run.guidance.n_branches(),
             n_tokens: self.n_tokens(),
             width: self.geometry().width(),
-            bytes_per_element: DType::F32.size_in_bytes(),
+            bytes_per_element: self.run.number.dtype().size_in_bytes(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, IndexOp, Tensor};
 use dfa_native_worker::convert::{ConvertError, ConvertObserver, ConvertRequest, convert};
+use dfa_native_worker::device::Placement;
 use dfa_native_worker::model::{Condition, LatentSize, StepInput};
 use dfa_native_worker::model_folder::ModelFolder;
 use dfa_native_worker::run_setup::load_transformer;
@@ -180,7 +181,7 @@ fn the_authors_dit_becomes_a_folder_that_computes_the_same() {
     assert!(to.join("vae/diffusion_pytorch_model.safetensors").is_file());
 
     let folder = ModelFolder::open(&to).unwrap();
-    let model = load_transformer(&folder).unwrap();
+    let model = load_transformer(&folder, &Placement::cpu()).unwrap();
     let golden = tensors("convert/dit-golden.safetensors");
     for (image, label) in [(0, 3), (1, 5)] {
         let input = StepInput {

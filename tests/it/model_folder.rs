@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
+use dfa_native_worker::device::Placement;
 use dfa_native_worker::model::Transformer;
 use dfa_native_worker::model_folder::{FolderError, ModelFolder};
 use dfa_native_worker::run_setup::load_transformer;
@@ -73,7 +74,7 @@ impl FolderCopy {
     }
 
     fn open(&self) -> Result<Arc<dyn Transformer>, FolderError> {
-        load_transformer(&ModelFolder::open(self.root())?)
+        load_transformer(&ModelFolder::open(self.root())?, &Placement::cpu())
     }
 
     /// Fails unless the folder is refused with all of this.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};
+use dfa_native_worker::device::Placement;
 use dfa_native_worker::diffusion::sampler_config::SamplerConfig;
 use dfa_native_worker::generate::generate;
 use dfa_native_worker::model::{
@@ -85,7 +86,7 @@ fn check_case(case: &Value, golden: &HashMap<String, Tensor>) {
     let folder = changed_folder(case["model"].as_str().unwrap(), case.get("changes"));
     let folder = ModelFolder::open(folder.path()).unwrap();
     assert_eq!(folder.transformer.family(), Family::OpenSora, "{name}");
-    let model = load_transformer(&folder).unwrap();
+    let model = load_transformer(&folder, &Placement::cpu()).unwrap();
     let condition = texts(prompts_of(of_case("text"), &ints(&case["lengths"])));
     let input = StepInput {
         timestep: case["timestep"].as_u64().unwrap() as u32,
@@ -160,7 +161,8 @@ fn its_plans_equal_the_oracles() {
 }
 
 fn tiny() -> std::sync::Arc<dyn Transformer> {
-    load_transformer(&ModelFolder::open(&fixture("open_sora/tiny")).unwrap()).unwrap()
+    let folder = ModelFolder::open(&fixture("open_sora/tiny")).unwrap();
+    load_transformer(&folder, &Placement::cpu()).unwrap()
 }
 
 fn noise(shape: &[usize], seed: f64) -> Tensor {
@@ -301,7 +303,8 @@ fn folders_that_lie_are_refused_by_key_or_tensor() {
         let changes = Value::Object([(key.to_owned(), value.clone())].into_iter().collect());
         let folder = changed_folder("nested", Some(&changes));
         let opened = ModelFolder::open(folder.path());
-        let Err(error) = opened.and_then(|folder| load_transformer(&folder)) else {
+        let Err(error) = opened.and_then(|folder| load_transformer(&folder, &Placement::cpu()))
+        else {
             panic!("{key} {value} was accepted");
         };
         let message = error.to_string();

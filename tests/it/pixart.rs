@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use candle_core::{DType, IndexOp, Tensor};
+use dfa_native_worker::device::Placement;
 use dfa_native_worker::generate::generate;
 use dfa_native_worker::model::{Condition, LatentSize, StepInput, TextCondition, Transformer};
 use dfa_native_worker::model_folder::{Family, ModelFolder};
@@ -75,7 +76,7 @@ fn check_case(model: &dyn Transformer, case: &Value, golden: &HashMap<String, Te
 fn check_model(name: &str) {
     let folder = ModelFolder::open(&fixture(&format!("pixart/{name}"))).unwrap();
     assert_eq!(folder.transformer.family(), Family::PixArt);
-    let model = load_transformer(&folder).unwrap();
+    let model = load_transformer(&folder, &Placement::cpu()).unwrap();
     let golden = tensors("pixart/golden.safetensors");
     let cases = json("pixart/cases.json");
     let cases: Vec<&Value> = cases["cases"]
@@ -169,7 +170,7 @@ fn its_plans_equal_the_oracles() {
 #[test]
 fn what_does_not_fit_is_refused_in_words() {
     let folder = ModelFolder::open(&fixture("pixart/tiny")).unwrap();
-    let model = load_transformer(&folder).unwrap();
+    let model = load_transformer(&folder, &Placement::cpu()).unwrap();
     let text = |n: usize, width: usize| {
         Tensor::zeros((n, width), DType::F32, &candle_core::Device::Cpu).unwrap()
     };
@@ -239,7 +240,8 @@ fn folders_that_lie_are_refused_by_key_or_tensor() {
     let check = |key: &str, value: Value, expected: &str| {
         let folder = plain_with(key, value.clone());
         let opened = ModelFolder::open(folder.path());
-        let Err(error) = opened.and_then(|folder| load_transformer(&folder)) else {
+        let Err(error) = opened.and_then(|folder| load_transformer(&folder, &Placement::cpu()))
+        else {
             panic!("{key} {value} was accepted");
         };
         let message = error.to_string();

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use candle_core::{IndexOp, Tensor};
+use dfa_native_worker::device::Placement;
 use dfa_native_worker::model::vae::Vae;
 use dfa_native_worker::model_folder::VaeConfig;
 use dfa_tests::closeness::relative_l2;
@@ -18,7 +19,7 @@ const TOLERANCE: f64 = 1e-5;
 
 fn load(folder: &Path) -> Result<Vae, String> {
     let config = VaeConfig::read(&folder.join("config.json")).map_err(|error| error.to_string())?;
-    Vae::load(folder, &config).map_err(|error| error.to_string())
+    Vae::load(folder, &config, &Placement::cpu()).map_err(|error| error.to_string())
 }
 
 fn assert_close(case: &str, what: &str, expected: &Tensor, found: &Tensor) {

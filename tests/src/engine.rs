@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use dfa_core::Step;
+use dfa_native_worker::device::Placement;
 use dfa_native_worker::diffusion::denoiser::Denoiser;
 use dfa_native_worker::diffusion::guidance::Guidance;
 use dfa_native_worker::diffusion::noise::start_noise;
@@ -53,7 +54,8 @@ impl TestRun {
         labels: &[u32],
     ) -> Self {
         let folder = ModelFolder::open(path).unwrap_or_else(|error| panic!("{error}"));
-        let model = load_transformer(&folder).unwrap_or_else(|error| panic!("{error}"));
+        let model =
+            load_transformer(&folder, &Placement::cpu()).unwrap_or_else(|error| panic!("{error}"));
         let sampler =
             Sampler::new(&folder.sampler, n_steps).unwrap_or_else(|error| panic!("{error}"));
         let guidance = Guidance::new(guidance_scale).unwrap_or_else(|error| panic!("{error}"));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use candle_core::{Result, Tensor};
 use dfa_core::{Block, Strategy, Window};
 use dfa_native_worker::attention::{LayerCache, LayerCall, SelfAttention};
+use dfa_native_worker::device::Placement;
 use dfa_native_worker::diffusion::denoiser::Denoiser;
 use dfa_native_worker::diffusion::guidance::Guidance;
 use dfa_native_worker::diffusion::sampler::Sampler;
@@ -52,8 +53,16 @@ impl FamilyRun {
     /// # Panics
     /// If it is broken.
     pub fn open(path: &Path, setting: Setting) -> Self {
+        Self::open_on(path, setting, &Placement::cpu())
+    }
+
+    /// The same on a device.
+    ///
+    /// # Panics
+    /// If the folder is broken, or the device has not enough memory.
+    pub fn open_on(path: &Path, setting: Setting, placement: &Placement) -> Self {
         let folder = ModelFolder::open(path).unwrap_or_else(|error| panic!("{error}"));
-        let model = load_transformer(&folder).unwrap_or_else(|error| panic!("{error}"));
+        let model = load_transformer(&folder, placement).unwrap_or_else(|error| panic!("{error}"));
         let sampler = Sampler::new(&folder.sampler, setting.n_steps);
         let guidance = Guidance::new(setting.guidance_scale);
         Self {

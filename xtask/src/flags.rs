@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use crate::cuda::CudaRequest;
 use crate::repo::Failure;
 
 /// One command: what is typed, and what it does.
@@ -69,6 +70,22 @@ const ENTRIES: &[Entry] = &[
         ],
     },
     Entry {
+        usage: "cuda [--check] [--arch CAPABILITY]",
+        about: &[
+            "Build dfa and gpu-check for NVIDIA GPUs; needs no GPU, but Python with venv, a C++",
+            "compiler and a package index. --arch: of the card, 90 for an H200 (the default), 80",
+            "for an A100. --check: only check types, which needs none of these.",
+        ],
+    },
+    Entry {
+        usage: "gpu-check [--python PYTHON] [FLAGS OF gpu-check]",
+        about: &[
+            "On a machine with an NVIDIA GPU: build with CUDA, hold the GPU's numbers against the",
+            "CPU's, time layers and models beside the PyTorch of PYTHON; --write puts the tables",
+            "into docs/results.md. Fails in words where there is no GPU.",
+        ],
+    },
+    Entry {
         usage: "bench [--python PYTHON] [--rounds N] [--threads N] [--write] [TABLE...]",
         about: &[
             "Ours and PyTorch side by side, asked in turn: kernels, models, compressed; by",
@@ -104,6 +121,10 @@ pub(crate) enum Task {
     Web(WebRequest),
     Serve {
         dev: bool,
+        extra: Vec<String>,
+    },
+    Cuda(CudaRequest),
+    GpuCheck {
         extra: Vec<String>,
     },
     /// The second half of `web`, run by it in another build of this program.
@@ -184,6 +205,10 @@ pub(crate) fn parse(args: &[String]) -> Result<Task, Failure> {
         "golden" => parse_golden(rest),
         "web" => parse_web(rest),
         "serve" => Ok(parse_serve(rest)),
+        "cuda" => parse_cuda(rest),
+        "gpu-check" => Ok(Task::GpuCheck {
+            extra: rest.to_vec(),
+        }),
         "bundle" => parse_bundle(rest),
         "bench" => parse_bench(rest),
         _ => Err(Failure::usage(format!(
@@ -290,6 +315,33 @@ fn parse_serve(args: &[String]) -> Task {
     }
 }
 
+fn parse_cuda(args: &[String]) -> Result<Task, Failure> {
+    let mut request = CudaRequest {
+        arch: "90".into(),
+        check: false,
+    };
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--check" => request.check = true,
+            "--arch" => request.arch = capability(&value_of(arg, args.next())?)?,
+            _ => return Err(unknown_flag("cuda", arg)),
+        }
+    }
+    Ok(Task::Cuda(request))
+}
+
+/// `90` or `9.0`. FlashAttention-2 needs at least 8.0.
+fn capability(text: &str) -> Result<String, Failure> {
+    let digits = text.replace('.', "");
+    match digits.parse::<u32>() {
+        Ok(80..=999) => Ok(digits),
+        _ => Err(Failure::usage(format!(
+            "cuda: --arch is {text}, expected a compute capability of at least 80, such as 90"
+        ))),
+    }
+}
+
 fn parse_bundle(args: &[String]) -> Result<Task, Failure> {
     match args {
         [wasm, dist, flags @ ..] if flags.iter().all(|flag| flag == "--dev") => Ok(Task::Bundle {
@@ -361,6 +413,16 @@ mod tests {
                 extra: vec!["--port".into(), "0".into()],
             }),
         );
+        let cuda = |arch: &str, check| {
+            let arch = arch.into();
+            Ok(Task::Cuda(CudaRequest { arch, check }))
+        };
+        check("cuda", cuda("90", false));
+        check("cuda --check --arch 8.6", cuda("86", true));
+        check("cuda --arch 75", Err(2));
+        check("cuda --arch", Err(2));
+        let extra = vec!["--python".into(), "py".into()];
+        check("gpu-check --python py", Ok(Task::GpuCheck { extra }));
         check("bundle", Err(2));
         check("nonsense", Err(2));
         check("golden --python", Err(2));

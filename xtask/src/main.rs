@@ -16,6 +16,7 @@ mod browser;
 mod bundle;
 mod check;
 mod clients;
+mod cuda;
 mod demo;
 mod flags;
 mod golden;
@@ -63,6 +64,8 @@ fn run(task: &Task) -> Result<(), Failure> {
         Task::Golden(request) => golden::run(&repo, request),
         Task::Web(request) => web::run(&repo, request),
         Task::Serve { dev, extra } => web::serve(&repo, *dev, extra),
+        Task::Cuda(request) => cuda::run(&repo, request),
+        Task::GpuCheck { extra } => cuda::gpu_check(&repo, extra),
         #[cfg(feature = "bundle")]
         Task::Bundle { wasm, dist, dev } => bundle::run(&repo, wasm, dist, *dev),
         #[cfg(not(feature = "bundle"))]

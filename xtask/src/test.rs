@@ -5,6 +5,7 @@
 
 use crate::browser;
 use crate::clients;
+use crate::cuda;
 use crate::golden;
 use crate::repo::{self, Failure, Repo};
 use crate::stages::{Ending, Policy, Stages};
@@ -27,7 +28,7 @@ pub(crate) fn run(repo: &Repo, strict: bool) -> Result<(), Failure> {
     stages_after_tidy(&mut stages, repo);
     println!(
         "\nnot part of any run: making the fixtures again (they are committed; \
-         `cargo xtask golden --python PYTHON` makes them), and anything on a GPU (nothing uses one yet)"
+         `cargo xtask golden --python PYTHON` makes them), and anything on a GPU (`cargo xtask gpu-check`, where there is one)"
     );
     stages.finish()
 }
@@ -69,6 +70,7 @@ pub(crate) fn stages_after_tidy(stages: &mut Stages, repo: &Repo) {
         "no_std proof has teeth: it fails as soon as std is linked",
         || proof_fails_with_std(repo),
     );
+    cuda::stages(stages, repo);
     wasm_stages(stages, repo);
     clients::stages(stages, repo);
     browser::stages(stages, repo);

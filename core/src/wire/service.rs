@@ -234,6 +234,9 @@ pub struct WorkerInfo {
 pub struct HealthView {
     /// Always `ok`; what is not well answers with an error.
     pub status: String,
+    /// The device that was asked, where one was: `cpu`, `cuda:0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
 }
 
 /// A browser's exchange of a key for a cookie.

@@ -73,6 +73,18 @@ fn largest_of(values: &[f32]) -> f32 {
     largest.into_iter().fold(f32::NEG_INFINITY, f32::max)
 }
 
+/// Coefficients of 2^f on [-0.5, 0.5], highest power first: 1 + f·g(f), g interpolated at
+/// the 6 Chebyshev nodes.
+pub(crate) const EXP2: [f32; 7] = [
+    1.545_316_3e-4,
+    1.339_086_3e-3,
+    9.618_083e-3,
+    5.550_357e-2,
+    2.402_265e-1,
+    6.931_472e-1,
+    1.0,
+];
+
 /// 2^x to about 2 units in the last place; 0 below 2^-126, saturating above 2^127.
 #[inline(always)]
 pub(crate) fn exp2<L: Lanes>(x: f32) -> f32 {
@@ -81,17 +93,9 @@ pub(crate) fn exp2<L: Lanes>(x: f32) -> f32 {
     let clamped = x.clamp(-126.0, 127.0);
     let shifted = clamped + ROUND;
     let fraction = clamped - (shifted - ROUND);
-    // 2^f on [-0.5, 0.5]: 1 + f·g(f), g interpolated at the 6 Chebyshev nodes.
-    let mut sum = 1.545_316_3e-4;
-    for coefficient in [
-        1.339_086_3e-3,
-        9.618_083e-3,
-        5.550_357e-2,
-        2.402_265e-1,
-        6.931_472e-1,
-        1.0,
-    ] {
-        sum = L::mul_add(sum, fraction, coefficient);
+    let mut sum = EXP2[0];
+    for coefficient in &EXP2[1..] {
+        sum = L::mul_add(sum, fraction, *coefficient);
     }
     let exponent = shifted.to_bits().wrapping_sub(ROUND.to_bits());
     let scale = f32::from_bits(exponent.wrapping_add(127) << 23);

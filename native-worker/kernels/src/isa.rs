@@ -6,7 +6,11 @@
 //! ([`Lanes::Vector`]), because there it does not find them. A body must be
 //! `#[inline(always)]`, or it would be compiled for the baseline only.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64 as x86;
 use std::sync::OnceLock;
+
+use crate::elementwise::{EXP2, exp2};
 
 /// An instruction set that this machine has. Can only be obtained by detection, which is
 /// what makes calling code compiled for it sound.
@@ -60,6 +64,17 @@ impl Isa {
         }
     }
 
+    /// f32 of a vector register.
+    pub(crate) fn width(self) -> usize {
+        match self.0 {
+            IsaKind::Portable => Portable::WIDTH,
+            #[cfg(target_arch = "x86_64")]
+            IsaKind::Avx2 => Avx2::WIDTH,
+            #[cfg(target_arch = "x86_64")]
+            IsaKind::Avx512 => Avx512::WIDTH,
+        }
+    }
+
     pub(crate) fn kind(self) -> IsaKind {
         self.0
     }
@@ -95,6 +110,24 @@ pub(crate) trait Lanes {
 
     /// `a * b + c`, every lane.
     fn mul_add_lanes(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+
+    /// `a + b`, every lane.
+    fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// `a - b`, every lane.
+    fn sub(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// `a * b`, every lane.
+    fn mul(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// The larger of both, every lane.
+    fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// Whether `a > b` in any lane.
+    fn any_greater(a: Self::Vector, b: Self::Vector) -> bool;
+
+    /// 2^x in every lane, for x of at most 127, as [`exp2`].
+    fn exp2(x: Self::Vector) -> Self::Vector;
 }
 
 pub(crate) struct Portable;
@@ -127,12 +160,47 @@ impl Lanes for Portable {
     fn mul_add_lanes(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
         std::array::from_fn(|lane| a[lane] * b[lane] + c[lane])
     }
+
+    #[inline(always)]
+    fn add(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|lane| a[lane] + b[lane])
+    }
+
+    #[inline(always)]
+    fn sub(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|lane| a[lane] - b[lane])
+    }
+
+    #[inline(always)]
+    fn mul(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|lane| a[lane] * b[lane])
+    }
+
+    #[inline(always)]
+    fn max(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
+    }
+
+    #[inline(always)]
+    fn any_greater(a: [f32; 4], b: [f32; 4]) -> bool {
+        (0..4).any(|lane| a[lane] > b[lane])
+    }
+
+    #[inline(always)]
+    fn exp2(x: [f32; 4]) -> [f32; 4] {
+        x.map(exp2::<Self>)
+    }
 }
 
 /// The vector operations of one x86 register size. They are inlined into functions
 /// compiled for that instruction set, which run only where it was detected.
 macro_rules! x86_lanes {
-    ($name:ident, $vector:ident, $width:literal, $set1:ident, $loadu:ident, $storeu:ident, $fmadd:ident) => {
+    (
+        $name:ident: [f32; $width:literal] as $vector:ident,
+        $set1:ident, $loadu:ident, $storeu:ident, $fmadd:ident,
+        $add:ident, $sub:ident, $mul:ident, $max:ident,
+        any_greater: $any_greater:ident, exp2: $exp2:ident,
+    ) => {
         #[cfg(target_arch = "x86_64")]
         impl Lanes for $name {
             type Vector = std::arch::x86_64::$vector;
@@ -164,27 +232,110 @@ macro_rules! x86_lanes {
                 // SAFETY: as `splat`.
                 unsafe { std::arch::x86_64::$fmadd(a, b, c) }
             }
+
+            #[inline(always)]
+            fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                // SAFETY: as `splat`.
+                unsafe { std::arch::x86_64::$add(a, b) }
+            }
+
+            #[inline(always)]
+            fn sub(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                // SAFETY: as `splat`.
+                unsafe { std::arch::x86_64::$sub(a, b) }
+            }
+
+            #[inline(always)]
+            fn mul(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                // SAFETY: as `splat`.
+                unsafe { std::arch::x86_64::$mul(a, b) }
+            }
+
+            #[inline(always)]
+            fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                // SAFETY: as `splat`.
+                unsafe { std::arch::x86_64::$max(a, b) }
+            }
+
+            #[inline(always)]
+            fn any_greater(a: Self::Vector, b: Self::Vector) -> bool {
+                // SAFETY: as `splat`.
+                unsafe { $any_greater(a, b) }
+            }
+
+            #[inline(always)]
+            fn exp2(x: Self::Vector) -> Self::Vector {
+                // SAFETY: as `splat`.
+                unsafe { $exp2(x) }
+            }
         }
     };
 }
 x86_lanes!(
-    Avx2,
-    __m256,
-    8,
-    _mm256_set1_ps,
-    _mm256_loadu_ps,
-    _mm256_storeu_ps,
-    _mm256_fmadd_ps
+    Avx2: [f32; 8] as __m256,
+    _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps,
+    _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_max_ps,
+    any_greater: any_greater_avx2, exp2: exp2_avx2,
 );
 x86_lanes!(
-    Avx512,
-    __m512,
-    16,
-    _mm512_set1_ps,
-    _mm512_loadu_ps,
-    _mm512_storeu_ps,
-    _mm512_fmadd_ps
+    Avx512: [f32; 16] as __m512,
+    _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps,
+    _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_max_ps,
+    any_greater: any_greater_avx512, exp2: exp2_avx512,
 );
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn any_greater_avx2(a: x86::__m256, b: x86::__m256) -> bool {
+    x86::_mm256_movemask_ps(x86::_mm256_cmp_ps::<{ x86::_CMP_GT_OQ }>(a, b)) != 0
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn any_greater_avx512(a: x86::__m512, b: x86::__m512) -> bool {
+    x86::_mm512_cmp_ps_mask::<{ x86::_CMP_GT_OQ }>(a, b) != 0
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn exp2_avx2(x: x86::__m256) -> x86::__m256 {
+    use x86::*;
+    let lowest = _mm256_set1_ps(-126.0);
+    let counts = _mm256_cmp_ps::<_CMP_GE_OQ>(x, lowest);
+    let x = _mm256_max_ps(x, lowest);
+    let whole = _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x);
+    let fraction = _mm256_sub_ps(x, whole);
+    let mut sum = _mm256_set1_ps(EXP2[0]);
+    for coefficient in &EXP2[1..] {
+        sum = _mm256_fmadd_ps(sum, fraction, _mm256_set1_ps(*coefficient));
+    }
+    let biased = _mm256_add_epi32(_mm256_cvtps_epi32(whole), _mm256_set1_epi32(127));
+    let scale = _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased));
+    _mm256_and_ps(_mm256_mul_ps(sum, scale), counts)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn exp2_avx512(x: x86::__m512) -> x86::__m512 {
+    use x86::*;
+    let counts = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(x, _mm512_set1_ps(-126.0));
+    // Adding 1.5 · 2^23 rounds to an integer in the low bits; cheaper than instructions
+    // that are made for it, because it keeps to other ports than the sum.
+    let round = _mm512_set1_ps(12_582_912.0);
+    let shifted = _mm512_add_ps(x, round);
+    let fraction = _mm512_sub_ps(x, _mm512_sub_ps(shifted, round));
+    let mut sum = _mm512_set1_ps(EXP2[0]);
+    for coefficient in &EXP2[1..] {
+        sum = _mm512_fmadd_ps(sum, fraction, _mm512_set1_ps(*coefficient));
+    }
+    let exponent = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted));
+    let scaled = _mm512_maskz_add_epi32(counts, _mm512_castps_si512(sum), exponent);
+    _mm512_castsi512_ps(scaled)
+}
 
 /// Defines `fn NAME(isa: Isa, ARGS)` that runs `BODY::<L>(ARGS)` compiled for `isa`.
 macro_rules! for_each_isa {
@@ -216,3 +367,40 @@ macro_rules! for_each_isa {
     };
 }
 pub(crate) use for_each_isa;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    for_each_isa! {
+        pub(crate) fn powers(x: &[f32], found: &mut [f32]) = powers_body;
+    }
+
+    #[inline(always)]
+    fn powers_body<L: Lanes>(x: &[f32], found: &mut [f32]) {
+        for (x, found) in x.chunks(L::WIDTH).zip(found.chunks_mut(L::WIDTH)) {
+            L::store(L::exp2(L::load(x)), found);
+        }
+    }
+
+    #[test]
+    fn powers_of_two_are_within_two_units() {
+        let mut x: Vec<f32> = (0..1600).map(|i| i as f32 * 0.1579 - 126.0).collect();
+        x[..6].copy_from_slice(&[0.0, -1.0, f32::NEG_INFINITY, -126.5, -1e30, 127.0]);
+        for isa in Isa::available() {
+            let mut found = vec![f32::NAN; x.len()];
+            powers(isa, &x, &mut found);
+            for (&x, &found) in x.iter().zip(&found) {
+                let exact = f64::from(x).exp2();
+                let expected = if x < -126.0 { 0.0 } else { exact };
+                let error = (f64::from(found) - expected).abs();
+                assert!(
+                    error <= 2.5 * f64::from(f32::EPSILON) * expected,
+                    "{} 2^{x}: {found} is not {expected}",
+                    isa.name()
+                );
+            }
+            assert_eq!(found[..2], [1.0, 0.5], "whole powers are exact");
+        }
+    }
+}

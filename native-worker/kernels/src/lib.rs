@@ -1,5 +1,5 @@
 //! The CPU kernels: plain functions over `f32` slices, and the candle custom ops that
-//! wrap them. A model calls only the functions of [`ops`], so a kernel can be replaced
+//! wrap them; with the feature `cuda`, the same operations on NVIDIA GPUs. A model calls only the functions of [`ops`], so a kernel can be replaced
 //! without touching a model.
 //!
 //! - [`isa`]: which instruction set a kernel is compiled for, chosen at run time.
@@ -22,4 +22,6 @@ pub mod isa;
 pub mod linear;
 pub mod ops;
 pub mod per_head;
+mod scratch;
+mod transpose;
 pub mod widen;

@@ -1,9 +1,19 @@
-//! The kernels on candle tensors: what a model calls. Each is a candle custom op over
-//! contiguous `f32` CPU storage; another device gets an error, never a silent detour.
+//! The operations on candle tensors: what a model calls. Each is a candle custom op over
+//! contiguous storage: `f32` on the CPU; with the feature `cuda` also f32, f16 or bf16 on a
+//! GPU, where the tensors lie. Tensors of different places or types get an error.
+//!
+//! - [`attend`](mod@attend), [`cross_attention`], [`dense`]: attention.
+//! - [`per_head`]: norm and rotation of single heads.
+//! - [`feature_map`]: convolution and group norm of maps that lie on a device.
+//! - [`placing`]: what brings tensors together.
+//! - [`memory`], [`stopwatch`]: what a device has and how long it takes.
 
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail,
 };
+
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 
 use super::attention::{AttentionMask, AttentionShape, Qkv, tiled};
 use super::elementwise::{self, Modulation};
@@ -11,11 +21,21 @@ use super::isa::Isa;
 use super::linear::{LinearShape, linear, linear_stored as linear_stored_rows};
 use super::widen::Stored;
 
+pub mod attend;
 mod cross_attention;
+#[cfg(feature = "cuda")]
+pub mod cuda;
+pub mod dense;
+pub mod feature_map;
+pub mod memory;
 mod per_head;
+pub mod placing;
+pub mod stopwatch;
 
+pub use attend::{Attended, attend};
 pub use cross_attention::cross_attention;
 pub use per_head::{rms_norm_heads, rotate_heads};
+pub use placing::{beside, on_cpu, silu};
 
 /// A contiguous tensor's elements.
 fn values<'a>(name: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
@@ -44,6 +64,11 @@ impl CustomOp1 for Gelu {
         let mut out = values(self.name(), storage, layout)?.to_vec();
         elementwise::gelu_tanh(Isa::best(), &mut out);
         Ok((CpuStorage::F32(out), layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        cuda::gelu_tanh(x, layout)
     }
 }
 
@@ -110,6 +135,23 @@ impl CustomOp3 for LayerNormModulate {
         elementwise::layer_norm_modulate(Isa::best(), x, modulation, &mut out);
         Ok((CpuStorage::F32(out), x_layout.shape().clone()))
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        shift: &CudaStorage,
+        shift_layout: &Layout,
+        scale: &CudaStorage,
+        scale_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (n, _, width) = x_layout.shape().dims3()?;
+        expect_dims(self.name(), shift_layout, &[n, width])?;
+        expect_dims(self.name(), scale_layout, &[n, width])?;
+        let (shift, scale) = ((shift, shift_layout), (scale, scale_layout));
+        cuda::layer_norm_modulate((x, x_layout), shift, scale, self.eps as f32)
+    }
 }
 
 /// Skip connection with a gate per image: `skip + gate · y`.
@@ -145,16 +187,37 @@ impl CustomOp3 for GatedSkip {
         elementwise::gated_skip(skip, gate, y, (n_tokens, width), &mut out);
         Ok((CpuStorage::F32(out), skip_layout.shape().clone()))
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        skip: &CudaStorage,
+        skip_layout: &Layout,
+        gate: &CudaStorage,
+        gate_layout: &Layout,
+        y: &CudaStorage,
+        y_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (n, n_tokens, width) = skip_layout.shape().dims3()?;
+        expect_dims(self.name(), gate_layout, &[n, width])?;
+        expect_dims(self.name(), y_layout, &[n, n_tokens, width])?;
+        cuda::gated_skip((skip, skip_layout), (gate, gate_layout), (y, y_layout))
+    }
 }
 
 /// Linear layer: `x Wᵀ + b`.
 ///
 /// `x`: (…, inputs); `weight`: (outputs, inputs); `bias`: (outputs); result (…, outputs).
+/// An input that lies elsewhere, or has another type, is brought to the weight first.
 pub fn linear_layer(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    match bias {
+    let x = beside(x, weight)?;
+    let outputs = weight.dim(0)?;
+    let rows = x.elem_count() / x.dims().last().copied().unwrap_or(1).max(1);
+    let asked_bytes = rows * outputs * x.dtype().size_in_bytes();
+    memory::taking(asked_bytes, x.device(), || match bias {
         Some(bias) => x.apply_op3_no_bwd(weight, bias, &LinearOp),
         None => x.apply_op2_no_bwd(weight, &LinearOp),
-    }
+    })
 }
 
 struct LinearOp;
@@ -190,6 +253,19 @@ impl CustomOp2 for LinearOp {
     ) -> Result<(CpuStorage, Shape)> {
         self.run((x, x_layout), (weight, weight_layout), None)
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (outputs, inputs) = weight_layout.shape().dims2()?;
+        let (_, shape) = linear_dims(x_layout, inputs, outputs)?;
+        cuda::linear((x, x_layout), (weight, weight_layout), None, shape)
+    }
 }
 
 impl CustomOp3 for LinearOp {
@@ -209,6 +285,23 @@ impl CustomOp3 for LinearOp {
         let bias = values("linear", bias, bias_layout)?;
         expect_dims("linear", bias_layout, &[weight_layout.dims()[0]])?;
         self.run((x, x_layout), (weight, weight_layout), Some(bias))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+        bias: &CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (outputs, inputs) = weight_layout.shape().dims2()?;
+        expect_dims("linear", bias_layout, &[outputs])?;
+        let (_, shape) = linear_dims(x_layout, inputs, outputs)?;
+        let bias = Some((bias, bias_layout));
+        cuda::linear((x, x_layout), (weight, weight_layout), bias, shape)
     }
 }
 
@@ -301,7 +394,8 @@ fn linear_dims(x: &Layout, inputs: usize, outputs: usize) -> Result<(LinearShape
     Ok((shape, Shape::from(dims)))
 }
 
-/// Self-attention over heads stored side by side.
+/// Self-attention over heads stored side by side, on the CPU; [`attend`](fn@attend) is for
+/// any device.
 ///
 /// `q`, `k`, `v`: (N, T, H·d); result (outputs, N, T, H·d), see [`AttentionMask`].
 pub fn attention(

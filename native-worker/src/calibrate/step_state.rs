@@ -1,7 +1,7 @@
 //! What a calibration carries from step to step, and one block of a forward pass over it.
 //! Every search shares the state; the plain one runs its blocks here.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use dfa_core::{Block, Step, Strategy, Window};
 
 use crate::attention::{CacheUpdate, LayerCache, LayerCall, Retention, SelfAttention};
@@ -103,5 +103,6 @@ impl StepState {
 
 /// A tensor's elements, row-major.
 pub(crate) fn values_of(tensor: &Tensor) -> Result<Vec<f32>, RunError> {
-    Ok(tensor.flatten_all()?.to_vec1()?)
+    let values = tensor.flatten_all()?.to_dtype(DType::F32)?;
+    Ok(values.to_vec1()?)
 }

@@ -9,6 +9,7 @@ use dfa_core::sampler::SamplerKind;
 use dfa_core::wire::{CheckedPlan, FingerprintField};
 
 use super::Failure;
+use super::device_flags::DeviceFlags;
 use crate::run_setup::{Purpose, RunSetup, RunSpec, SetupError, TensorFile};
 
 /// Which model, which images, which sampler.
@@ -99,6 +100,8 @@ pub(crate) struct RunFlags {
     /// does; the same for DiT) [default: the plan's, or conditional].
     #[arg(long, env = "DFA_RESIDUAL_HALF", value_name = "HALF")]
     residual_half: Option<ResidualHalf>,
+    #[command(flatten)]
+    device: DeviceFlags,
 }
 
 impl RunFlags {
@@ -117,7 +120,7 @@ impl RunFlags {
         }
     }
 
-    /// The flags of size, frames and given files as typed, for a command that makes the same
+    /// The flags of size, frames, given files and device as typed, for a command that makes the same
     /// run again.
     pub(crate) fn typed_again(&self) -> Vec<(&'static str, String)> {
         let file = |file: &TensorFile| match &file.tensor {
@@ -136,7 +139,7 @@ impl RunFlags {
             ("--num-frames", self.num_frames.map(|n| n.to_string())),
             ("--fps", self.fps.map(|fps| fps.to_string())),
         ];
-        let given = flags.into_iter();
+        let given = flags.into_iter().chain(self.device.typed_again());
         given
             .filter_map(|(flag, value)| Some((flag, value?)))
             .collect()
@@ -182,6 +185,7 @@ impl RunFlags {
             guidance_scale: guidance,
             seed: self.seed,
             residual_half: residual_half.unwrap_or_default(),
+            placement: self.device.open()?,
         };
         let setup = RunSetup::prepare(&spec, &|| false).map_err(|error: SetupError| {
             if error.is_usage() {

@@ -11,6 +11,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::device_flags::DeviceFlags;
 use super::{Failure, GlobalFlags};
 use crate::http::config::Origin;
 use crate::http::serve::serve;
@@ -117,6 +118,8 @@ pub(crate) struct ServeArgs {
         default_value_t = 20
     )]
     shutdown_grace: u64,
+    #[command(flatten)]
+    device: DeviceFlags,
 }
 
 pub(super) fn run(args: &ServeArgs, _global: GlobalFlags) -> Result<ExitCode, Failure> {
@@ -187,6 +190,7 @@ fn jobs_config(args: &ServeArgs) -> Result<JobsConfig, Failure> {
         None => users_data_folder()?,
     };
     let mut config = JobsConfig::new(data_dir, args.model_id.clone());
+    config.placement = args.device.open()?;
     config.limits.max_queued_jobs = args.max_queued_jobs;
     config.retention.max_age = Duration::from_secs(u64::from(args.keep_days) * DAY_SECS);
     config.retention.max_artifact_bytes = args.keep_bytes;
@@ -219,6 +223,7 @@ fn announce(args: &ServeArgs, jobs: &Jobs, address: SocketAddr) {
     }
     tracing::info!(
         data_dir = %jobs.config().data_dir.display(),
+        device = jobs.config().placement.name(),
         needs_key = !args.api_key.is_empty(),
         max_queued_jobs = args.max_queued_jobs,
         "keeps jobs"

@@ -75,10 +75,7 @@ pub(super) async fn capabilities(State(service): State<Service>) -> Json<Capabil
         version: env!("CARGO_PKG_VERSION").into(),
         kinds: JobKind::ALL.into(),
         models: views(&service),
-        devices: vec![DeviceView {
-            id: "cpu".into(),
-            name: format!("CPU, {} threads", rayon::current_num_threads()),
-        }],
+        devices: vec![device_view(&service)],
         strategies: Strategy::ALL.into_iter().map(strategy_view).collect(),
         losses: texts(&LossKind::ALL.map(LossKind::as_str)),
         samplers: texts(&SamplerKind::ALL.map(SamplerKind::as_str)),
@@ -87,6 +84,15 @@ pub(super) async fn capabilities(State(service): State<Service>) -> Json<Capabil
         limits: limits(&service),
         defaults: defaults(&service),
     })
+}
+
+/// The one that jobs run on.
+fn device_view(service: &Service) -> DeviceView {
+    let placement = &service.jobs().config().placement;
+    DeviceView {
+        id: placement.id(),
+        name: placement.name(),
+    }
 }
 
 fn strategy_view(strategy: Strategy) -> StrategyView {

@@ -7,9 +7,9 @@ use dfa_core::wire::service::{HealthView, WorkerInfo};
 use super::Service;
 use super::error::{ApiError, ApiResult, ErrorCode};
 
-fn ok() -> Json<HealthView> {
+fn ok(device: Option<String>) -> Json<HealthView> {
     let status = "ok".into();
-    Json(HealthView { status })
+    Json(HealthView { status, device })
 }
 
 /// Whether jobs can be run: the device answers and new jobs are taken.
@@ -26,7 +26,7 @@ fn ok() -> Json<HealthView> {
 pub(super) async fn health(State(service): State<Service>) -> ApiResult<Json<HealthView>> {
     let limit = service.config().probe_timeout;
     service.jobs().probe(limit).await?;
-    Ok(ok())
+    Ok(ok(Some(service.jobs().config().placement.id())))
 }
 
 /// Whether the process lives.
@@ -37,7 +37,7 @@ pub(super) async fn health(State(service): State<Service>) -> ApiResult<Json<Hea
     responses((status = 200, description = "alive", body = ref("#/components/schemas/HealthView")))
 )]
 pub(super) async fn live() -> Json<HealthView> {
-    ok()
+    ok(None)
 }
 
 /// Whether new requests should be sent here.
@@ -68,7 +68,7 @@ pub(super) async fn ready(State(service): State<Service>) -> ApiResult<Json<Heal
     responses((status = 200, description = "alive", body = ref("#/components/schemas/HealthView")))
 )]
 pub(super) async fn ping() -> Json<HealthView> {
-    ok()
+    ok(None)
 }
 
 /// Which program this is, and how busy.

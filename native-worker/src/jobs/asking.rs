@@ -100,8 +100,9 @@ impl Jobs {
             Some(id) => Some(self.plan_of_request(id).await?),
             None => None,
         };
-        let limits = &self.config().limits;
-        validate::check(request, model, plan.as_ref(), limits)?;
+        let config = self.config();
+        let allowed = (&config.limits, &config.placement);
+        validate::check(request, model, plan.as_ref(), allowed)?;
         Ok(())
     }
 

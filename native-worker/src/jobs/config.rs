@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::{Clock, SystemClock};
+use crate::device::Placement;
 
 /// Everything that is decided before the first job.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub struct JobsConfig {
     pub queue: QueueRule,
     /// Watching the device thread.
     pub device: DeviceRule,
+    /// Where jobs compute.
+    pub placement: Placement,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -39,6 +42,7 @@ impl JobsConfig {
             disk: DiskRule::default(),
             queue: QueueRule::default(),
             device: DeviceRule::default(),
+            placement: Placement::cpu(),
             clock: Arc::new(SystemClock),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use dfa_core::wire::job::{JobError, JobErrorCode};
 use tokio::sync::oneshot;
 
@@ -14,6 +14,7 @@ use super::answers::DeviceUnwell;
 use super::execute::{Assignment, Made, ModelInMemory, Unmade, execute};
 use super::job_observer::JobLine;
 use super::signs_of_life::SignsOfLife;
+use crate::device::Placement;
 
 enum Work {
     Job {
@@ -33,17 +34,17 @@ pub struct DeviceThread {
 }
 
 impl DeviceThread {
-    /// Starts the thread.
+    /// Starts the thread, which computes where `placement` says.
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub fn start() -> std::io::Result<Self> {
+    pub fn start(placement: Placement) -> std::io::Result<Self> {
         let (work, inbox) = std_mpsc::channel();
         let signs = Arc::new(SignsOfLife::default());
         let of_thread = Arc::clone(&signs);
         std::thread::Builder::new()
             .name("dfa-device".into())
-            .spawn(move || work_off(&inbox, &of_thread))?;
+            .spawn(move || work_off(&inbox, &of_thread, &placement))?;
         Ok(Self { work, signs })
     }
 
@@ -109,7 +110,7 @@ impl DeviceThread {
     }
 }
 
-fn work_off(inbox: &std_mpsc::Receiver<Work>, signs: &SignsOfLife) {
+fn work_off(inbox: &std_mpsc::Receiver<Work>, signs: &SignsOfLife, placement: &Placement) {
     let mut memory = ModelInMemory::default();
     while let Ok(work) = inbox.recv() {
         signs.set_busy(!matches!(work, Work::Probe(_)));
@@ -124,7 +125,7 @@ fn work_off(inbox: &std_mpsc::Receiver<Work>, signs: &SignsOfLife) {
                 let _ = reply.send(made);
             }
             Work::Probe(reply) => {
-                let _ = reply.send(tiny_operation().map_err(|error| error.to_string()));
+                let _ = reply.send(tiny_operation(placement).map_err(|error| error.to_string()));
             }
             Work::Sleep(time) => std::thread::sleep(time),
         }
@@ -149,9 +150,9 @@ fn guarded(
     })
 }
 
-/// 2 × 2 numbers, multiplied and looked at.
-fn tiny_operation() -> candle_core::Result<()> {
-    let a = Tensor::new(&[[1f32, 2.0], [3.0, 4.0]], &Device::Cpu)?;
+/// 2 × 2 numbers, multiplied where jobs compute and looked at.
+fn tiny_operation(placement: &Placement) -> candle_core::Result<()> {
+    let a = Tensor::new(&[[1f32, 2.0], [3.0, 4.0]], placement.device())?;
     let product = a.matmul(&a)?.flatten_all()?.to_vec1::<f32>()?;
     if product == [7.0, 10.0, 15.0, 22.0] {
         return Ok(());

@@ -16,6 +16,7 @@ use crate::calibrate::{
     calibrate_to, first_search, plan_file,
 };
 use crate::compare::{CompareError, compare};
+use crate::device::Placement;
 use crate::generate::RunError;
 use crate::image_batch::ImageBatches;
 use crate::made_files::{MadeFile, comparison_files, image_files};
@@ -34,6 +35,8 @@ pub struct Assignment {
     pub state_file: PathBuf,
     /// What is allowed.
     pub limits: Limits,
+    /// Where to compute.
+    pub placement: Placement,
 }
 
 /// What a job made, not yet kept.
@@ -86,7 +89,11 @@ impl From<SetupError> for Unmade {
 pub struct ModelInMemory(Option<LoadedModel>);
 
 impl ModelInMemory {
-    fn get(&mut self, model: &ServedModel) -> Result<LoadedModel, SetupError> {
+    fn get(
+        &mut self,
+        model: &ServedModel,
+        placement: &Placement,
+    ) -> Result<LoadedModel, SetupError> {
         if let Some(loaded) = &self.0
             && loaded.folder.path == model.folder.path
         {
@@ -94,7 +101,7 @@ impl ModelInMemory {
         }
         // Two models at once may not fit.
         self.0 = None;
-        let loaded = LoadedModel::load(model.folder.clone(), model.identity)?;
+        let loaded = LoadedModel::load(model.folder.clone(), model.identity, placement)?;
         self.0 = Some(loaded.clone());
         Ok(loaded)
     }
@@ -111,9 +118,14 @@ pub fn execute(
 ) -> Result<Made, Unmade> {
     let plan = assignment.plan.as_ref();
     let (model, limits) = (&assignment.model, &assignment.limits);
-    let CheckedJob { spec, task } = validate::check(&assignment.request, model, plan, limits)
-        .map_err(|error| failed(JobErrorCode::Invalid, error))?;
-    let loaded = memory.get(model)?;
+    let CheckedJob { spec, task } = validate::check(
+        &assignment.request,
+        model,
+        plan,
+        (limits, &assignment.placement),
+    )
+    .map_err(|error| failed(JobErrorCode::Invalid, error))?;
+    let loaded = memory.get(model, &assignment.placement)?;
     if line.stop.any() {
         return Err(Unmade::Stopped);
     }

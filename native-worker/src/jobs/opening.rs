@@ -36,7 +36,8 @@ impl Jobs {
         recover(&store, &artifacts, &config).await?;
         let queue = Queue::new(store.clone(), config.queue);
         queue.restart().await?;
-        let device = DeviceThread::start().map_err(|source| data_dir(dir, source))?;
+        let device = DeviceThread::start(config.placement.clone())
+            .map_err(|source| data_dir(dir, source))?;
         let runner = Arc::new(Runner {
             config: Arc::new(config),
             catalog: Arc::new(catalog),

@@ -188,6 +188,7 @@ impl Runner {
             plan,
             state_file: self.state_file(claim.id),
             limits: self.config.limits,
+            placement: self.config.placement.clone(),
         })
     }
 

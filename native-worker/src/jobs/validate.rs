@@ -12,6 +12,7 @@ use dfa_core::wire::{CheckedPlan, FingerprintField, JobKind};
 use super::answers::Invalid;
 use super::config::Limits;
 use super::model_catalog::ServedModel;
+use crate::device::Placement;
 use crate::made_files::why_no_pictures;
 use crate::run_setup::{CheckedRun, Purpose, RunSpec, SetupError};
 
@@ -63,7 +64,7 @@ struct RunFields<'a> {
 }
 
 macro_rules! run_fields {
-    ($job:expr, $plan:expr, $purpose:expr, $batch_size:expr, $allow:expr) => {{
+    ($job:expr, $plan:expr, $placement:expr, $purpose:expr, $batch_size:expr, $allow:expr) => {{
         let job = $job;
         let plan: Option<&CheckedPlan> = $plan;
         let fingerprint = plan.and_then(|plan| plan.fingerprint.as_ref());
@@ -97,6 +98,7 @@ macro_rules! run_fields {
                 guidance_scale: job.guidance_scale.or(planned),
                 seed: job.seed,
                 residual_half: job.residual_half.or(half).unwrap_or_default(),
+                placement: $placement.clone(),
             },
             batch_size: $batch_size,
             allow_mismatch: $allow,
@@ -112,17 +114,31 @@ pub fn check(
     request: &JobRequest,
     model: &ServedModel,
     plan: Option<&CheckedPlan>,
-    limits: &Limits,
+    (limits, placement): (&Limits, &Placement),
 ) -> Result<CheckedJob, Invalid> {
     let fields = match request {
-        JobRequest::Calibrate(job) => run_fields!(job, None, Purpose::Calibrate, 1, &[]),
+        JobRequest::Calibrate(job) => run_fields!(job, None, placement, Purpose::Calibrate, 1, &[]),
         JobRequest::Generate(job) => {
             let allow = &job.allow_mismatch;
-            run_fields!(job, plan, Purpose::Generate, job.batch_size, allow)
+            run_fields!(
+                job,
+                plan,
+                placement,
+                Purpose::Generate,
+                job.batch_size,
+                allow
+            )
         }
         JobRequest::Compare(job) => {
             let allow = &job.allow_mismatch;
-            run_fields!(job, plan, Purpose::Compare, job.batch_size, allow)
+            run_fields!(
+                job,
+                plan,
+                placement,
+                Purpose::Compare,
+                job.batch_size,
+                allow
+            )
         }
     };
     check_limits(&fields, request.kind(), model, limits)?;

@@ -5,6 +5,7 @@ use candle_core::{Result, Tensor};
 
 use super::embed;
 use super::linear::{Linear, LinearSpec};
+use crate::kernels::ops;
 use crate::model_folder::weights::{Weights, WeightsError};
 
 /// Size of the features of a number.
@@ -39,7 +40,8 @@ impl NumberEmbedder {
     /// If a tensor operation fails.
     pub fn forward(&self, numbers: &[f32]) -> Result<Tensor> {
         let features = embed::number_features(numbers, FEATURES, 0.0)?; // (n, 256)
-        self.second.forward(&self.first.forward(&features)?.silu()?)
+        self.second
+            .forward(&ops::silu(&self.first.forward(&features)?)?)
     }
 }
 

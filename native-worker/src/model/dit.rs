@@ -5,13 +5,14 @@
 
 use std::ops::Range;
 
-use candle_core::{Device, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 use dfa_core::Block;
 
 use super::embed::{self, PositionGrid};
 use super::linear::{Linear, LinearSpec};
 use super::{Attend, Condition, ForwardPass, Geometry, LatentSize, StepInput, Transformer, rows};
 use crate::attention::{AttentionSpec, SelfAttention};
+use crate::device::Placement;
 use crate::kernels::ops;
 use crate::model_folder::weights::{Weights, WeightsError};
 use crate::model_folder::{DitConfig, FolderError, ModelFolder};
@@ -75,9 +76,9 @@ impl Embedder {
     fn forward(&self, features: &Tensor, labels: &Tensor) -> Result<Tensor> {
         let timestep = self
             .timestep_2
-            .forward(&self.timestep_1.forward(features)?.silu()?)?; // (1, D)
+            .forward(&ops::silu(&self.timestep_1.forward(features)?)?)?; // (1, D)
         let classes = self.classes.index_select(labels, 0)?; // (N, D)
-        classes.broadcast_add(&timestep)?.silu()
+        ops::silu(&classes.broadcast_add(&timestep)?)
     }
 }
 
@@ -121,15 +122,17 @@ impl DitBlock {
 }
 
 impl Dit {
-    /// Loads the transformer of a model folder.
+    /// Loads the transformer of a model folder onto a device.
     ///
     /// # Errors
     /// [`FolderError::Weights`] lists every tensor that is missing or misshapen.
     pub fn load(
         folder: &ModelFolder,
         config: &DitConfig,
+        placement: &Placement,
     ) -> std::result::Result<Self, FolderError> {
-        let mut weights = Weights::open(&folder.transformer_folder, &folder.weight_files)?;
+        let weights = Weights::open(&folder.transformer_folder, &folder.weight_files)?;
+        let mut weights = weights.on(placement);
         let model = Self::from_weights(config, &mut weights)?;
         weights.finish()?;
         Ok(model)
@@ -209,7 +212,7 @@ impl Dit {
         if input.guided {
             labels.resize(2 * classes.len(), self.null_class);
         }
-        Tensor::new(labels, &Device::Cpu)
+        Tensor::new(labels, self.blocks[0].embedder.classes.device())
     }
 }
 
@@ -248,7 +251,7 @@ impl ForwardPass for DitPass<'_> {
         };
         let patches = embed::patchify(latent, patch)?;
         let tokens = self.model.patch_embed.forward(&patches)?; // (N, T, D)
-        tokens.broadcast_add(&embed::sincos_positions(geometry.width(), positions)?)
+        tokens.broadcast_add(&embed::sincos_positions(&tokens, positions)?)
     }
 
     fn block(&self, block: Block, hidden: &Tensor, attend: &mut Attend<'_>) -> Result<Tensor> {

@@ -1,9 +1,10 @@
 //! From latent to tokens and back, fixed 2-D positions, features of numbers. All as
 //! diffusers computes them for DiT and PixArt.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{D, Device, Result, Tensor};
 
 use super::LatentSize;
+use crate::kernels::ops;
 
 /// Latent (N, C, h·p, w·p) → patches (N, h·w, C·p·p), tokens row-major.
 ///
@@ -18,18 +19,20 @@ pub fn patchify(latent: &Tensor, patch: usize) -> Result<Tensor> {
         .reshape((n, h * w, c * patch * patch))
 }
 
-/// Patches (N, h·w, p·p·C) → (N, C, h·p, w·p).
+/// Patches (N, h·w, p·p·C), wherever they are → (N, C, h·p, w·p) on the CPU in f32, where
+/// sampler and loss are computed.
 ///
 /// Each patch is flattened as (p, p, C), the order of DiT's last layer (`nhwpqc->nchpwq`).
 pub fn unpatchify(patches: &Tensor, patch: usize, size: LatentSize) -> Result<Tensor> {
     let (n, _, values) = patches.dims3()?;
     let (h, w) = (size.height / patch, size.width / patch);
     let c = values / (patch * patch);
-    patches
+    let latent = patches
         .reshape(&[n, h, w, patch, patch, c][..])?
         .permute(&[0, 5, 1, 3, 2, 4][..])?
         .contiguous()?
-        .reshape((n, c, size.height, size.width))
+        .reshape((n, c, size.height, size.width))?;
+    ops::on_cpu(&latent)
 }
 
 /// A grid of tokens and the grid that positions are scaled to.
@@ -45,31 +48,46 @@ pub struct PositionGrid {
     pub interpolation_scale: f64,
 }
 
-/// Fixed 2-D sine-cosine positions, (1, rows·columns, width).
+/// Fixed 2-D sine-cosine positions, (1, rows·columns, D), where `beside` (…, D) lies and in
+/// its type.
 ///
 /// The first half of a token's vector encodes its column, the second half its row, each
 /// as `[sin(p ω_k), cos(p ω_k)]` with `ω_k = 10000^(-k / (width/4))`, in f64.
-pub fn sincos_positions(width: usize, grid: PositionGrid) -> Result<Tensor> {
-    let quarter = width / 4;
+pub fn sincos_positions(beside: &Tensor, grid: PositionGrid) -> Result<Tensor> {
+    let quarter = beside.dim(D::Minus1)? / 4;
     let frequencies: Vec<f64> = (0..quarter)
         .map(|k| libm::pow(10000.0, -(k as f64) / quarter as f64))
         .collect();
     // In f32 and in this order, as diffusers computes `arange(n) / (n / base) / scale`.
     let scale = grid.interpolation_scale as f32;
-    let coordinate = |idx: usize, side: usize| {
+    let waves = |side: usize| {
         let stretch = (side as f64 / grid.base as f64) as f32;
-        f64::from(idx as f32 / stretch / scale)
+        let places = (0..side).map(|idx| f64::from(idx as f32 / stretch / scale));
+        let of_place = |place: f64| {
+            let angles = frequencies.iter().map(move |f| place * f);
+            let sines = angles.clone().map(libm::sin);
+            sines.chain(angles.map(libm::cos)).map(|wave| wave as f32)
+        };
+        let table: Vec<f32> = places.flat_map(of_place).collect();
+        Tensor::from_vec(table, (side, 2 * quarter), &Device::Cpu)
     };
-    let mut table = Vec::with_capacity(grid.rows * grid.columns * width);
-    for row in 0..grid.rows {
-        for column in 0..grid.columns {
-            for position in [coordinate(column, grid.columns), coordinate(row, grid.rows)] {
-                table.extend(frequencies.iter().map(|f| libm::sin(position * f) as f32));
-                table.extend(frequencies.iter().map(|f| libm::cos(position * f) as f32));
-            }
-        }
-    }
-    Tensor::from_vec(table, (1, grid.rows * grid.columns, width), &Device::Cpu)
+    grid_of_waves(beside, &waves(grid.rows)?, &waves(grid.columns)?)
+}
+
+/// The vectors of all tokens of a grid, (1, rows·columns, D): those of the column, then those
+/// of the row. `rows`: (rows, D/2); `columns`: (columns, D/2).
+///
+/// Only these two are sent to the device that `beside` is on.
+pub fn grid_of_waves(beside: &Tensor, rows: &Tensor, columns: &Tensor) -> Result<Tensor> {
+    let (n_rows, half) = rows.dims2()?;
+    let dims = (n_rows, columns.dim(0)?, half);
+    let rows = ops::beside(rows, beside)?
+        .unsqueeze(1)?
+        .broadcast_as(dims)?;
+    let columns = ops::beside(columns, beside)?
+        .unsqueeze(0)?
+        .broadcast_as(dims)?;
+    Tensor::cat(&[columns, rows], 2)?.reshape((1, dims.0 * dims.1, 2 * half))
 }
 
 /// Features of numbers such as a timestep, (numbers, size): `[cos(x ω_k), sin(x ω_k)]` with

@@ -20,6 +20,7 @@ use super::linear::{Linear, LinearSpec};
 use super::mlp::{Mlp, MlpSpec};
 use super::visible_text::VisibleText;
 use super::{Attend, Condition, ForwardPass, Geometry, StepInput, Transformer, VideoFacts, rows};
+use crate::device::Placement;
 use crate::kernels::ops;
 use crate::model_folder::weights::{Weights, WeightsError};
 use crate::model_folder::{FolderError, ModelFolder, OpenSoraConfig};
@@ -53,7 +54,7 @@ pub struct OpenSora {
     /// (longest text, E): the unconditional text.
     null_text: Tensor,
     /// (d/2): angle per frame of each pair.
-    rotary_frequencies: Tensor,
+    rotary_frequencies: Vec<f32>,
     blocks: Vec<StditBlock>,
     /// (2, D): shift and scale of the last norm.
     last_table: Tensor,
@@ -62,15 +63,17 @@ pub struct OpenSora {
 }
 
 impl OpenSora {
-    /// Loads the transformer of a model folder.
+    /// Loads the transformer of a model folder onto a device.
     ///
     /// # Errors
     /// [`FolderError::Weights`] lists every tensor that is missing or misshapen.
     pub fn load(
         folder: &ModelFolder,
         config: &OpenSoraConfig,
+        placement: &Placement,
     ) -> std::result::Result<Self, FolderError> {
-        let mut weights = Weights::open(&folder.transformer_folder, &folder.weight_files)?;
+        let weights = Weights::open(&folder.transformer_folder, &folder.weight_files)?;
+        let mut weights = weights.on(placement);
         let model = Self::from_weights(config, &mut weights)?;
         weights.finish()?;
         Ok(model)
@@ -106,7 +109,7 @@ impl OpenSora {
             modulation_in_time: linear(weights, "t_block_temp.1", 3 * d)?,
             caption_projection: Mlp::load(weights, caption_names, caption)?,
             null_text: weights.tensor("y_embedder.y_embedding", &null_text)?,
-            rotary_frequencies: weights.tensor("rope.freqs", &[config.head_size() / 2])?,
+            rotary_frequencies: weights.vector("rope.freqs", config.head_size() / 2)?,
             last_table: weights.tensor("final_layer.scale_shift_table", &[2, d])?,
             proj_out: linear(weights, "final_layer.linear", p * p * config.out_channels)?,
         })
@@ -139,7 +142,7 @@ impl OpenSora {
                 "a prompt has {n} tokens, but the model's unconditional text has {longest}; shorten the prompt"
             );
         }
-        self.null_text.narrow(0, 0, n)
+        ops::beside(&self.null_text.narrow(0, 0, n)?, prompt)
     }
 }
 
@@ -182,9 +185,9 @@ impl OpenSora {
         let in_time = (&t + self.video.in_time(facts, n_frames)?)?;
         let shared = self
             .modulation
-            .forward(&in_space.silu()?)?
+            .forward(&ops::silu(&in_space)?)?
             .reshape((6, d))?;
-        let shared_in_time = self.modulation_in_time.forward(&in_time.silu()?)?;
+        let shared_in_time = self.modulation_in_time.forward(&ops::silu(&in_time)?)?;
         let shared_in_time = shared_in_time.reshape((3, d))?;
         let modulations = self.blocks.iter().map(|block| {
             Ok(BlockModulation {
@@ -197,7 +200,7 @@ impl OpenSora {
             grid: FrameGrid::new(input.size, self.config.patch_size),
             facts,
             text,
-            rotations: Rotations::new(&self.rotary_frequencies, n_frames)?,
+            rotations: Rotations::new(&self.rotary_frequencies, n_frames, t.device())?,
             modulations: modulations.collect::<Result<_>>()?,
             last_modulation: modulation(&self.last_table, &t, n)?,
         })
@@ -268,7 +271,9 @@ impl ForwardPass for OpenSoraPass<'_> {
         let n = self.text.n_samples();
         let patches = self.grid.patches_of(latent)?; // (N·F, S, C·p·p)
         let tokens = self.model.patch_embed.forward(&patches)?; // (N·F, S, D)
-        let positions = self.grid.positions(&self.model.config, self.facts)?; // (1, S, D)
+        let positions = self
+            .grid
+            .positions(&tokens, &self.model.config, self.facts)?; // (1, S, D)
         let (_, places, d) = tokens.dims3()?;
         let tokens = tokens.broadcast_add(&positions)?;
         tokens.reshape((n, self.grid.n_frames * places, d)) // (N, F·S, D)

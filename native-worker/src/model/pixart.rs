@@ -16,6 +16,7 @@ use super::mlp::{Mlp, MlpSpec};
 use super::visible_text::VisibleText;
 use super::{Attend, Condition, ForwardPass, Geometry, LatentSize, StepInput, Transformer, rows};
 use crate::attention::{AttentionSpec, SelfAttention};
+use crate::device::Placement;
 use crate::kernels::ops;
 use crate::model_folder::weights::{Weights, WeightsError};
 use crate::model_folder::{FolderError, ModelFolder, PixArtConfig};
@@ -100,15 +101,17 @@ fn load_cross_attention(
 }
 
 impl PixArt {
-    /// Loads the transformer of a model folder.
+    /// Loads the transformer of a model folder onto a device.
     ///
     /// # Errors
     /// [`FolderError::Weights`] lists every tensor that is missing or misshapen.
     pub fn load(
         folder: &ModelFolder,
         config: &PixArtConfig,
+        placement: &Placement,
     ) -> std::result::Result<Self, FolderError> {
-        let mut weights = Weights::open(&folder.transformer_folder, &folder.weight_files)?;
+        let weights = Weights::open(&folder.transformer_folder, &folder.weight_files)?;
+        let mut weights = weights.on(placement);
         let model = Self::from_weights(config, &mut weights)?;
         weights.finish()?;
         Ok(model)
@@ -222,7 +225,7 @@ impl PixArt {
         let text = self.text_of_branches(input)?;
         let n = text.n_samples();
         let embedding = self.timestep.forward(&[input.timestep as f32])?; // (1, D)
-        let shared = self.modulation.forward(&embedding.silu()?)?; // (1, 6D)
+        let shared = self.modulation.forward(&ops::silu(&embedding)?)?; // (1, 6D)
         let shared = shared.reshape((6, self.config.width()))?;
         let blocks = self.blocks.iter();
         let modulations = blocks.map(|block| modulation(&block.table, &shared, n));
@@ -274,7 +277,7 @@ impl ForwardPass for PixArtPass<'_> {
         };
         let patches = embed::patchify(latent, patch)?;
         let tokens = self.model.patch_embed.forward(&patches)?; // (N, T, D)
-        tokens.broadcast_add(&embed::sincos_positions(config.width(), positions)?)
+        tokens.broadcast_add(&embed::sincos_positions(&tokens, positions)?)
     }
 
     fn block(&self, block: Block, hidden: &Tensor, attend: &mut Attend<'_>) -> Result<Tensor> {

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use candle_core::{Device, Result, Tensor, bail};
 
+use crate::device::Placement;
 use crate::model_folder::weights::{WeightStem, Weights, find_files};
 use crate::model_folder::{FolderError, VaeConfig};
 
@@ -17,7 +18,7 @@ mod feature_map;
 mod layers;
 
 use coder::{Decoder, Encoder};
-use feature_map::FeatureMap;
+use feature_map::{FeatureMap, Values};
 use layers::{Conv, ConvSpec};
 
 use crate::kernels::conv::ConvKind;
@@ -29,6 +30,8 @@ pub struct Vae {
     quant_conv: Option<Conv>,
     post_quant_conv: Option<Conv>,
     decoder: Decoder,
+    /// Where the weights are.
+    device: Device,
 }
 
 /// What the encoder says of a latent: a normal distribution for each of its values.
@@ -40,14 +43,19 @@ pub struct LatentDistribution {
 }
 
 impl Vae {
-    /// Loads the autoencoder in `folder` (the `vae/` of a model folder).
+    /// Loads the autoencoder in `folder` (the `vae/` of a model folder) onto a device. It
+    /// computes in f32 everywhere.
     ///
     /// # Errors
     /// [`FolderError`] if there are no weights, or lists every tensor that is missing or
     /// misshapen.
-    pub fn load(folder: &Path, config: &VaeConfig) -> std::result::Result<Self, FolderError> {
+    pub fn load(
+        folder: &Path,
+        config: &VaeConfig,
+        placement: &Placement,
+    ) -> std::result::Result<Self, FolderError> {
         let files = find_files(folder, WeightStem::Diffusers)?;
-        let mut weights = Weights::open(folder, &files)?;
+        let mut weights = Weights::open(folder, &files)?.on(&placement.in_f32());
         let point = |channels| ConvSpec {
             inputs: channels,
             outputs: channels,
@@ -68,6 +76,7 @@ impl Vae {
             quant_conv,
             post_quant_conv,
             decoder: Decoder::load(&mut weights, config)?,
+            device: placement.device().clone(),
         };
         weights.finish()?;
         Ok(vae)
@@ -133,9 +142,12 @@ impl Vae {
             shift_factor,
             ..
         } = self.config;
-        for value in &mut map.values {
-            *value = (f64::from(*value) / scaling_factor + shift_factor) as f32;
+        if let Values::Cpu(values) = &mut map.values {
+            for value in values {
+                *value = (f64::from(*value) / scaling_factor + shift_factor) as f32;
+            }
         }
+        map = map.placed(&self.device)?;
         if let Some(conv) = &self.post_quant_conv {
             map = conv.forward(&map)?;
         }
@@ -195,7 +207,7 @@ impl Vae {
             let (height, width) = (map.height, map.width);
             bail!("the VAE encodes images of at least {least} x {least}, got {height} x {width}");
         }
-        let mut moments = self.encoder.forward(&map)?;
+        let mut moments = self.encoder.forward(&map.placed(&self.device)?)?;
         if let Some(conv) = &self.quant_conv {
             moments = conv.forward(&moments)?;
         }

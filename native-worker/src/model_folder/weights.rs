@@ -19,6 +19,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use memmap2::Mmap;
 
+use crate::device::Placement;
 use crate::kernels::widen::{bf16_to_f32, f16_to_f32};
 
 mod files;
@@ -118,6 +119,7 @@ pub struct Weights {
     files: Vec<(PathBuf, Arc<Mmap>)>,
     tensors: BTreeMap<String, FiledTensor>,
     problems: Vec<TensorProblem>,
+    placement: Placement,
 }
 
 /// A tensor, and which of the files it is in.
@@ -138,11 +140,20 @@ impl Weights {
             files: Vec::new(),
             tensors: BTreeMap::new(),
             problems: Vec::new(),
+            placement: Placement::cpu(),
         };
         for path in paths {
             weights.add_file(path)?;
         }
         Ok(weights)
+    }
+
+    /// The same, for weights that go elsewhere: tensors and matrices are brought there as
+    /// they are asked for, in the placement's number type.
+    #[must_use]
+    pub fn on(mut self, placement: &Placement) -> Self {
+        self.placement = placement.clone();
+        self
     }
 
     fn add_file(&mut self, path: &Path) -> Result<(), WeightsError> {
@@ -179,8 +190,9 @@ impl Weights {
             .map(|tensor| tensor.entry.shape.as_slice())
     }
 
-    /// The tensor `name`, which must have `shape`, as f32 in memory of its own. Meant for
-    /// small ones: biases, norms, tables that are added.
+    /// The tensor `name`, which must have `shape`, in memory of its own: on the CPU as f32,
+    /// elsewhere as the placement says. Meant for small ones: biases, norms, tables that are
+    /// added.
     ///
     /// A problem is remembered for [`finish`](Self::finish), and a stand-in is returned.
     ///
@@ -188,13 +200,16 @@ impl Weights {
     /// Only if the file itself is broken.
     pub fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, WeightsError> {
         let tensor = match self.find(name, shape)? {
-            Some(matrix) => matrix.to_tensor().and_then(|tensor| tensor.reshape(shape)),
+            Some(matrix) => {
+                let tensor = matrix.to_tensor().and_then(|tensor| tensor.reshape(shape));
+                tensor.and_then(|tensor| self.placement.place(&tensor))
+            }
             None => stand_in(shape),
         };
         tensor.map_err(|error| self.broken(&error))
     }
 
-    /// A vector of `n` values as f32. After a problem, which is remembered, it is empty.
+    /// A vector of `n` values as f32, on the CPU wherever the others go. After a problem, which is remembered, it is empty.
     ///
     /// # Errors
     /// Only if the file itself is broken.
@@ -217,8 +232,9 @@ impl Weights {
         matrix.to_tensor().map_err(|error| self.broken(&error))
     }
 
-    /// The tensor `name`, which must have `shape`, as a matrix in its stored type, used
-    /// where it lies in the file; the dimensions after the first are taken together.
+    /// The tensor `name`, which must have `shape`, as a matrix: on the CPU in its stored type,
+    /// used where it lies in the file, elsewhere brought to the device. The dimensions after
+    /// the first are taken together.
     ///
     /// A problem is remembered for [`finish`](Self::finish), and a stand-in is returned.
     ///
@@ -226,7 +242,8 @@ impl Weights {
     /// Only if the file itself is broken.
     pub fn mapped(&mut self, name: &str, shape: &[usize]) -> Result<WeightMatrix, WeightsError> {
         if let Some(matrix) = self.find(name, shape)? {
-            return Ok(matrix);
+            let placed = matrix.placed(&self.placement);
+            return placed.map_err(|error| self.broken(&error));
         }
         let (rows, columns) = matrix_dims(shape);
         let zero = stand_in(&[rows, columns]).map_err(|error| self.broken(&error))?;

@@ -8,6 +8,7 @@ use dfa_core::wire::{Fingerprint, PixelSize};
 use super::sizes::{RunSize, shown_fps};
 use super::subjects::Subjects;
 use super::{MAX_STEPS, RunSpec, SetupError, within};
+use crate::device::NumberType;
 use crate::diffusion::guidance::Guidance;
 use crate::diffusion::sampler::Sampler;
 use crate::model::{LatentSize, VideoFacts};
@@ -35,6 +36,8 @@ pub struct CheckedRun {
     pub seed: u64,
     /// Which half of the residual `wa_rs+asc` uses.
     pub residual_half: ResidualHalf,
+    /// What the network computes with.
+    pub number: NumberType,
 }
 
 /// What a file of start noise fixes.
@@ -77,6 +80,7 @@ impl CheckedRun {
             video: size.video,
             seed: spec.seed,
             residual_half: spec.residual_half,
+            number: spec.placement.number(),
         })
     }
 
@@ -114,7 +118,7 @@ impl CheckedRun {
             timesteps: timesteps.collect(),
             sampler: self.sampler_kind,
             guidance_scale: self.guidance.scale(),
-            dtype: "f32".into(),
+            dtype: self.number.as_str().into(),
             residual_half: self.residual_half,
         }
     }

@@ -6,6 +6,7 @@ use dfa_core::branch::ResidualHalf;
 use dfa_core::sampler::SamplerKind;
 
 use super::Purpose;
+use crate::device::Placement;
 use crate::tensor_file::TensorFile;
 
 /// What a person asked for; nothing is checked yet.
@@ -49,4 +50,6 @@ pub struct RunSpec {
     pub seed: u64,
     /// Which half of the residual `wa_rs+asc` uses.
     pub residual_half: ResidualHalf,
+    /// Where the run computes. A model that is in memory is there already.
+    pub placement: Placement,
 }

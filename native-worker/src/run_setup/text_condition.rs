@@ -7,6 +7,7 @@ use candle_core::Tensor;
 use dfa_core::wire::ContentHash;
 
 use super::{RunSpec, SetupError, Subjects};
+use crate::device::Placement;
 use crate::model::{Condition, TextCondition};
 use crate::model_folder::{ModelFolder, TextFacts};
 use crate::text::{PromptEmbeds, PromptEmbedsFile, TextEncoder};
@@ -32,7 +33,12 @@ pub(super) fn encode(
         (Subjects::Prompts { prompts, negative }, Some(facts)) => {
             let needs_negative = guided && !facts.has_learned_null;
             let negative = needs_negative.then_some(negative.as_str());
-            encode_prompts(&folder.path, facts, (prompts, negative), stop)
+            encode_prompts(
+                &folder.path,
+                (facts, &spec.placement),
+                (prompts, negative),
+                stop,
+            )
         }
         (Subjects::Embeds { n_images }, Some(facts)) => {
             let embeds = read_embeds(spec, facts)?;
@@ -54,11 +60,11 @@ pub(super) fn encode(
 
 fn encode_prompts(
     folder: &Path,
-    facts: TextFacts,
+    (facts, placement): (TextFacts, &Placement),
     (prompts, negative): (&[String], Option<&str>),
     stop: &dyn Fn() -> bool,
 ) -> Result<Encoded, SetupError> {
-    let encoder = TextEncoder::open(folder)?;
+    let encoder = TextEncoder::open(folder)?.on(placement);
     if encoder.config.width != facts.channels {
         return Err(SetupError::OtherTextEncoder {
             found: encoder.config.width,

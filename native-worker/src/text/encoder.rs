@@ -13,6 +13,8 @@ use super::TextError;
 use super::t5::{self, RelativePositions, T5Block};
 use super::t5_config::T5Config;
 use super::tokenizer::PromptTokenizer;
+use crate::device::Placement;
+use crate::kernels::ops;
 use crate::model_folder::weights::{WeightStem, Weights, find_files};
 
 /// Tokens that go through a layer together: enough for a fast multiply, few enough that
@@ -28,12 +30,13 @@ pub struct TextEncoder {
     pub config: T5Config,
     folder: PathBuf,
     files: Vec<PathBuf>,
+    placement: Placement,
 }
 
 /// A prompt as the transformer takes it.
 #[derive(Clone, Debug)]
 pub struct EncodedPrompt {
-    /// (L, E), the visible tokens only.
+    /// (L, E), the visible tokens only, on the CPU.
     pub embeds: Tensor,
     /// Tokens of the prompt that did not fit and were not seen.
     pub n_tokens_cut: usize,
@@ -72,9 +75,18 @@ impl TextEncoder {
             tokenizer,
             config,
             folder,
+            placement: Placement::cpu(),
         };
         encoder.check_weights()?;
         Ok(encoder)
+    }
+
+    /// The same, computed elsewhere, in f32 like on the CPU: hidden states of T5 leave the
+    /// range of f16.
+    #[must_use]
+    pub fn on(mut self, placement: &Placement) -> Self {
+        self.placement = placement.in_f32();
+        self
     }
 
     fn check_weights(&self) -> Result<(), TextError> {
@@ -149,7 +161,7 @@ impl TextEncoder {
         weights.finish()?;
         for idx in 0..self.config.n_blocks {
             // Mapped anew for every block: with the map goes the memory of the last one.
-            let mut weights = self.weights()?;
+            let mut weights = self.weights()?.on(&self.placement);
             let block = T5Block::load(&mut weights, idx, &self.config)?;
             weights.finish()?;
             for pass in &mut passes {
@@ -159,7 +171,7 @@ impl TextEncoder {
                 pass.hidden = block.forward(&pass.hidden, &pass.lengths, &positions)?;
             }
         }
-        let mut weights = self.weights()?;
+        let mut weights = self.weights()?.on(&self.placement);
         let norm = t5::load_last_norm(&mut weights, &self.config)?;
         weights.finish()?;
         let mut embeds = Vec::with_capacity(sequences.len());
@@ -175,7 +187,7 @@ impl TextEncoder {
         let mut passes = Vec::new();
         for group in groups(sequences) {
             passes.push(Pass {
-                hidden: table.gather(&group.concat())?,
+                hidden: self.placement.place(&table.gather(&group.concat())?)?,
                 lengths: group.iter().map(Vec::len).collect(),
             });
         }
@@ -196,7 +208,7 @@ struct Pass {
 
 impl Pass {
     fn finish(self, norm: &Tensor, eps: f64) -> Result<Vec<Tensor>, TextError> {
-        let hidden = t5::rms_norm(&self.hidden, norm, eps)?;
+        let hidden = ops::on_cpu(&t5::rms_norm(&self.hidden, norm, eps)?)?;
         let mut start = 0;
         let mut embeds = Vec::with_capacity(self.lengths.len());
         for length in self.lengths {

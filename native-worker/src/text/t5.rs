@@ -118,7 +118,7 @@ impl T5Block {
         for &length in lengths {
             let heads = |rows: &Tensor| self.heads_of(&rows.narrow(0, start, length)?);
             let scores = heads(&q)?.matmul(&heads(&k)?.transpose(1, 2)?)?; // (H, L, L)
-            let shares = softmax(&(scores + positions.bias(length)?)?)?;
+            let shares = softmax(&(&scores + ops::beside(&positions.bias(length)?, &scores)?)?)?;
             let mixed = shares.matmul(&heads(&v)?)?; // (H, L, d)
             outputs.push(mixed.transpose(0, 1)?.flatten_from(1)?); // (L, H·d)
             start += length;

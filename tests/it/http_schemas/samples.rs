@@ -305,8 +305,10 @@ fn see_service(observed: &mut Observed) {
         jobs_running: 0,
     };
     observed.see("WorkerInfo", &info);
-    let status = "ok".into();
-    observed.see("HealthView", &HealthView { status });
+    for device in [None, Some("cpu".into())] {
+        let status = "ok".into();
+        observed.see("HealthView", &HealthView { status, device });
+    }
 }
 
 fn capabilities(model: &ModelView) -> Capabilities {

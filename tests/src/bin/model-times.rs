@@ -23,6 +23,7 @@ use candle_core::{Device, Tensor};
 use dfa_core::cost::{LayerShape, PlanCost};
 use dfa_core::{Block, CompressionPlan, GridShape, Strategy, Window};
 use dfa_native_worker::attention::{LayerCache, LayerCall, SelfAttention};
+use dfa_native_worker::device::Placement;
 use dfa_native_worker::generate::generate;
 use dfa_native_worker::model::vae::Vae;
 use dfa_native_worker::model::{Condition, ForwardPass, StepInput};
@@ -103,7 +104,7 @@ impl Loaded {
     fn vae(&mut self, folder: &str, height: usize, width: usize) -> Outcome<String> {
         if !self.vaes.contains_key(folder) {
             let config = VaeConfig::read(&Path::new(folder).join("config.json"))?;
-            let vae = Vae::load(Path::new(folder), &config)?;
+            let vae = Vae::load(Path::new(folder), &config, &Placement::cpu())?;
             self.vaes.insert(folder.to_owned(), vae);
         }
         let config = VaeConfig::read(&Path::new(folder).join("config.json"))?;

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
+use dfa_native_worker::device::Placement;
 use dfa_native_worker::model::vae::Vae;
 use dfa_native_worker::model_folder::VaeConfig;
 
@@ -17,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("vae-decode VAE_FOLDER HEIGHT WIDTH RUNS".into());
     };
     let config = VaeConfig::read(&Path::new(folder).join("config.json"))?;
-    let vae = Vae::load(Path::new(folder), &config)?;
+    let vae = Vae::load(Path::new(folder), &config, &Placement::cpu())?;
     let dims = (1, config.latent_channels, height.parse()?, width.parse()?);
     for _ in 0..n_runs.parse::<usize>()? {
         let latent = Tensor::randn(0f32, 1.0, dims, &Device::Cpu)?;

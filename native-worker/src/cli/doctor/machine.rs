@@ -3,6 +3,7 @@
 use dfa_core::Window;
 
 use super::Finding;
+use crate::device::{DeviceError, probe_cuda};
 use crate::kernels::attention::{AttentionMask, AttentionShape, Qkv, reference, tiled};
 use crate::kernels::isa::Isa;
 use crate::picture::mp4::ffmpeg_version;
@@ -17,6 +18,7 @@ pub(super) fn findings() -> Vec<Finding> {
         threads(),
         memory(),
         attention_self_test(),
+        cuda(),
         mp4_encoder(),
     ]
 }
@@ -56,6 +58,21 @@ fn memory() -> Finding {
             "memory",
             "how much is available can only be read on Linux (/proc/meminfo)",
         ),
+    }
+}
+
+/// A machine without a GPU is well; a program that was built for one and finds none is not.
+fn cuda() -> Finding {
+    match probe_cuda() {
+        Ok(devices) if devices.is_empty() => {
+            Finding::warn("CUDA", "built in, but no device is found")
+        }
+        Ok(devices) => Finding::ok("CUDA", devices.join("; ")),
+        Err(DeviceError::NotBuilt) => Finding::ok(
+            "CUDA",
+            "not built in, the CPU is used; `cargo xtask cuda` builds a dfa for NVIDIA GPUs",
+        ),
+        Err(error) => Finding::warn("CUDA", error.to_string()),
     }
 }
 

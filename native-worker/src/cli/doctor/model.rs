@@ -6,6 +6,7 @@ use super::Finding;
 use super::machine::available_bytes;
 use super::stages::{Stage, stages};
 use crate::cli::models::weight_file::WeightFile;
+use crate::device::Placement;
 use crate::model::vae::Vae;
 use crate::model_folder::ModelFolder;
 use crate::report_html::bytes;
@@ -74,7 +75,7 @@ fn weight_files(folder: &ModelFolder) -> Finding {
 /// Whether the tensors are those that the configuration asks for. Weights are mapped, so
 /// this takes little memory even for a large model.
 fn tensors(folder: &ModelFolder) -> Finding {
-    match load_transformer(folder) {
+    match load_transformer(folder, &Placement::cpu()) {
         Ok(_) => Finding::ok("tensors", "every tensor is there and has its shape"),
         Err(error) => Finding::fail("tensors", error.to_string()),
     }
@@ -105,7 +106,7 @@ fn text_encoder(encoder: &TextEncoder, folder: &ModelFolder) -> Finding {
 
 fn vae(folder: &ModelFolder) -> Finding {
     match &folder.vae {
-        Some(config) => match Vae::load(&folder.path.join("vae"), config) {
+        Some(config) => match Vae::load(&folder.path.join("vae"), config, &Placement::cpu()) {
             Ok(_) => Finding::ok("VAE", "every tensor is there and has its shape"),
             Err(error) => Finding::fail("VAE", error.to_string()),
         },

@@ -5,7 +5,7 @@
 
 use candle_core::{Device, Result, Tensor, bail};
 
-use crate::model::embed::{patchify, unpatchify};
+use crate::model::embed::{grid_of_waves, patchify, unpatchify};
 use crate::model::{LatentSize, VideoFacts};
 use crate::model_folder::OpenSoraConfig;
 
@@ -72,12 +72,17 @@ impl FrameGrid {
         latent.reshape(self.size.dims(n, c))
     }
 
-    /// Fixed 2-D sine-cosine positions, (1, S, D): the first half of a token's vector
-    /// encodes its column, the second half its row.
+    /// Fixed 2-D sine-cosine positions, (1, S, D), where `beside` lies: the first half of a
+    /// token's vector encodes its column, the second half its row.
     ///
     /// Places are stretched to a square of as many tokens and to the size in pixels. All in
     /// f32, as the authors compute it.
-    pub(super) fn positions(&self, config: &OpenSoraConfig, video: VideoFacts) -> Result<Tensor> {
+    pub(super) fn positions(
+        &self,
+        beside: &Tensor,
+        config: &OpenSoraConfig,
+        video: VideoFacts,
+    ) -> Result<Tensor> {
         let pixels = (video.height * video.width) as f64;
         let scale = (pixels.sqrt() / config.input_sq_size) as f32;
         // Half to even, as Python rounds.
@@ -86,19 +91,16 @@ impl FrameGrid {
         let frequencies: Vec<f32> = (0..half / 2)
             .map(|k| 1.0 / libm::powf(10000.0, (2 * k) as f32 / half as f32))
             .collect();
-        let coordinate = |idx: usize, side: usize| {
+        let waves = |side: usize| {
             let stretch = (base / side as f64) as f32;
-            idx as f32 / scale * stretch
+            let places = (0..side).map(|idx| idx as f32 / scale * stretch);
+            let of_place = |place: f32| {
+                let angles = frequencies.iter().map(move |f| place * f);
+                angles.clone().map(libm::sinf).chain(angles.map(libm::cosf))
+            };
+            let table: Vec<f32> = places.flat_map(of_place).collect();
+            Tensor::from_vec(table, (side, half), &Device::Cpu)
         };
-        let mut table = Vec::with_capacity(self.n_places() * config.width);
-        for row in 0..self.rows {
-            for column in 0..self.columns {
-                for place in [coordinate(column, self.columns), coordinate(row, self.rows)] {
-                    table.extend(frequencies.iter().map(|f| libm::sinf(place * f)));
-                    table.extend(frequencies.iter().map(|f| libm::cosf(place * f)));
-                }
-            }
-        }
-        Tensor::from_vec(table, (1, self.n_places(), config.width), &Device::Cpu)
+        grid_of_waves(beside, &waves(self.rows)?, &waves(self.columns)?)
     }
 }

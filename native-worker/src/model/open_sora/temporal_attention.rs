@@ -1,7 +1,7 @@
 //! Attention over the frames of each place, with rotary positions. A video has few frames,
 //! so that this is computed plainly at every step and never compressed.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
 use crate::attention::Projections;
 use crate::kernels::attention::AttentionMask;
@@ -26,14 +26,13 @@ pub(super) struct Rotations {
 
 impl Rotations {
     /// `frequencies`: (d/2), the angle by which a pair turns from frame to frame.
-    pub(super) fn new(frequencies: &Tensor, n_frames: usize) -> Result<Self> {
-        let frequencies = frequencies.to_vec1::<f32>()?;
+    pub(super) fn new(frequencies: &[f32], n_frames: usize, device: &Device) -> Result<Self> {
         let table = |function: fn(f32) -> f32| {
             let frames = (0..n_frames).map(|frame| frame as f32);
             let angles =
                 frames.flat_map(|frame| frequencies.iter().map(move |f| function(frame * f)));
             let shape = (n_frames, frequencies.len());
-            Tensor::from_vec(angles.collect::<Vec<_>>(), shape, &candle_core::Device::Cpu)
+            Tensor::from_vec(angles.collect::<Vec<_>>(), shape, device)
         };
         Ok(Self {
             cosines: table(libm::cosf)?,
@@ -61,7 +60,7 @@ impl TemporalAttention {
         let places = places.reshape((n * s, f, d))?;
         let (q, k) = self.queries_and_keys(&places, rotations)?; // (N·S, F, D)
         let v = self.projections.to_v.forward(&places)?;
-        let attended = ops::attention(&q, &k, &v, self.n_heads, AttentionMask::Full)?.get(0)?;
+        let attended = ops::attend(&q, &k, &v, self.n_heads, AttentionMask::Full)?.output;
         let output = self.projections.to_out.forward(&attended)?; // (N·S, F, D)
         let output = output
             .reshape((n, s, f, d))?

@@ -129,7 +129,7 @@ impl Head {
     }
 
     fn forward(&self, map: &FeatureMap) -> Result<FeatureMap> {
-        self.conv.of_activated(map, Some(&self.norm.of(map)))
+        self.conv.of_activated(map, Some(&self.norm.of(map)?))
     }
 }
 

@@ -1,14 +1,14 @@
 //! The layers of the autoencoder: convolution, group norm, residual layer, attention over
 //! all pixels. Maps are (C, h, w) of one image.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor, bail};
 
-use super::feature_map::FeatureMap;
+use super::feature_map::{FeatureMap, Values};
 use crate::kernels::attention::AttentionMask;
 use crate::kernels::conv::{ConvCall, ConvKind, ConvShape, conv};
 use crate::kernels::group_norm::{Activation, GroupNorm, group_norm};
 use crate::kernels::isa::Isa;
-use crate::kernels::ops;
+use crate::kernels::ops::{self, feature_map};
 use crate::model::linear::Linear;
 use crate::model_folder::weights::{WeightMatrix, Weights, WeightsError};
 
@@ -57,15 +57,21 @@ impl Conv {
         map: &FeatureMap,
         activation: Option<&Activation>,
     ) -> Result<FeatureMap> {
+        let input = match &map.values {
+            Values::Cpu(input) => input,
+            Values::Device(input) => {
+                return FeatureMap::on_device(self.on_device(input, activation)?);
+            }
+        };
         let shape = self.shape(map);
-        let mut out = FeatureMap {
+        let mut values = vec![0f32; shape.out_len()];
+        self.run(shape, (input, activation), &mut values, false)?;
+        Ok(FeatureMap {
             channels: shape.outputs,
             height: shape.out_height(),
             width: shape.out_width(),
-            values: vec![0f32; shape.out_len()],
-        };
-        self.run(map, activation, &mut out, false)?;
-        Ok(out)
+            values: Values::Cpu(values),
+        })
     }
 
     /// The same, added to `out`.
@@ -75,7 +81,17 @@ impl Conv {
         activation: &Activation,
         out: &mut FeatureMap,
     ) -> Result<()> {
-        self.run(map, Some(activation), out, true)
+        let activation = Some(activation);
+        match (&map.values, &mut out.values) {
+            (Values::Cpu(input), Values::Cpu(sums)) => {
+                self.run(self.shape(map), (input, activation), sums, true)
+            }
+            (Values::Device(input), Values::Device(sums)) => {
+                *sums = (&*sums + self.on_device(input, activation)?)?;
+                Ok(())
+            }
+            _ => bail!("two maps of a layer are on different devices"),
+        }
     }
 
     fn shape(&self, map: &FeatureMap) -> ConvShape {
@@ -88,24 +104,29 @@ impl Conv {
         }
     }
 
+    fn on_device(&self, map: &Tensor, activation: Option<&Activation>) -> Result<Tensor> {
+        let bias = Tensor::from_slice(&self.bias, self.bias.len(), map.device())?;
+        let layer = (&self.weight.to_tensor()?, &bias);
+        feature_map::conv(map, layer, self.spec.kind, activation)
+    }
+
     fn run(
         &self,
-        map: &FeatureMap,
-        activation: Option<&Activation>,
-        out: &mut FeatureMap,
+        shape: ConvShape,
+        (input, activation): (&[f32], Option<&Activation>),
+        out: &mut [f32],
         adds: bool,
     ) -> Result<()> {
-        let shape = self.shape(map);
         self.weight.with_values(|weight| {
             let call = ConvCall {
                 shape,
-                input: &map.values,
+                input,
                 activation,
                 weight,
                 bias: &self.bias,
                 adds,
             };
-            conv(Isa::best(), call, &mut out.values);
+            conv(Isa::best(), call, out);
         })
     }
 }
@@ -132,14 +153,17 @@ impl Norm {
     }
 
     /// What the norm of this map multiplies and adds, channel by channel.
-    pub(super) fn of(&self, map: &FeatureMap) -> Activation {
+    pub(super) fn of(&self, map: &FeatureMap) -> Result<Activation> {
         let norm = GroupNorm {
             n_groups: self.n_groups,
             weight: &self.weight,
             bias: &self.bias,
             eps: NORM_EPS,
         };
-        group_norm(Isa::best(), &map.values, norm)
+        match &map.values {
+            Values::Cpu(values) => Ok(group_norm(Isa::best(), values, norm)),
+            Values::Device(map) => feature_map::group_norm(map, norm),
+        }
     }
 }
 
@@ -192,13 +216,13 @@ impl Residual {
 
     /// The second convolution adds to the input where it lies.
     pub(super) fn forward(&self, map: FeatureMap) -> Result<FeatureMap> {
-        let inner = self.conv1.of_activated(&map, Some(&self.norm1.of(&map)))?;
+        let inner = self.conv1.of_activated(&map, Some(&self.norm1.of(&map)?))?;
         let mut out = match &self.shortcut {
             Some(shortcut) => shortcut.forward(&map)?,
             None => map,
         };
         self.conv2
-            .add_to(&inner, &self.norm2.of(&inner), &mut out)?;
+            .add_to(&inner, &self.norm2.of(&inner)?, &mut out)?;
         Ok(out)
     }
 }
@@ -238,31 +262,43 @@ impl PixelAttention {
         })
     }
 
-    pub(super) fn forward(&self, mut map: FeatureMap) -> Result<FeatureMap> {
-        let dims = (1, map.channels, map.n_pixels());
-        let tokens = Tensor::from_vec(self.normalised(&map), dims, &Device::Cpu)?;
-        let tokens = tokens.transpose(1, 2)?.contiguous()?; // (1, T, C)
+    pub(super) fn forward(&self, map: FeatureMap) -> Result<FeatureMap> {
+        let (channels, height, width) = (map.channels, map.height, map.width);
+        let tokens = self.normalised(&map)?.transpose(1, 2)?.contiguous()?; // (1, T, C)
         let (q, k) = (self.to_q.forward(&tokens)?, self.to_k.forward(&tokens)?);
         let v = self.to_v.forward(&tokens)?;
-        let out = ops::attention(&q, &k, &v, 1, AttentionMask::Full)?.squeeze(0)?; // (1, T, C)
-        let out = self.to_out.forward(&out)?.transpose(1, 2)?.flatten_all()?; // (C·T)
-        for (value, out) in map.values.iter_mut().zip(out.to_vec1::<f32>()?) {
-            *value += out;
-        }
-        Ok(map)
+        let out = ops::attend(&q, &k, &v, 1, AttentionMask::Full)?.output; // (1, T, C)
+        let out = self.to_out.forward(&out)?.transpose(1, 2)?; // (1, C, T)
+        let values = match map.values {
+            Values::Cpu(mut values) => {
+                for (value, out) in values.iter_mut().zip(out.flatten_all()?.to_vec1::<f32>()?) {
+                    *value += out;
+                }
+                Values::Cpu(values)
+            }
+            Values::Device(map) => Values::Device((&map + out.reshape(map.dims())?)?),
+        };
+        Ok(FeatureMap {
+            channels,
+            height,
+            width,
+            values,
+        })
     }
 
-    /// (C, T), normalised without an activation.
-    fn normalised(&self, map: &FeatureMap) -> Vec<f32> {
-        let Activation { scale, shift } = self.norm.of(map);
-        let channels = map
-            .values
-            .chunks_exact(map.n_pixels())
-            .zip(scale)
-            .zip(shift);
-        channels
-            .flat_map(|((values, scale), shift)| values.iter().map(move |x| x * scale + shift))
-            .collect()
+    /// (1, C, T), normalised without an activation.
+    fn normalised(&self, map: &FeatureMap) -> Result<Tensor> {
+        let dims = (1, map.channels, map.n_pixels());
+        let activation = self.norm.of(map)?;
+        let values = match &map.values {
+            Values::Cpu(values) => values,
+            Values::Device(map) => return feature_map::normalised(map, &activation)?.reshape(dims),
+        };
+        let Activation { scale, shift } = activation;
+        let channels = values.chunks_exact(map.n_pixels()).zip(scale).zip(shift);
+        let normalised = channels
+            .flat_map(|((values, scale), shift)| values.iter().map(move |x| x * scale + shift));
+        Tensor::from_vec(normalised.collect::<Vec<_>>(), dims, &Device::Cpu)
     }
 }
 

@@ -31,6 +31,15 @@ pub enum StoredType {
 }
 
 impl StoredType {
+    /// As candle names it.
+    pub(super) fn dtype(self) -> candle_core::DType {
+        match self {
+            Self::F32 => candle_core::DType::F32,
+            Self::F16 => candle_core::DType::F16,
+            Self::Bf16 => candle_core::DType::BF16,
+        }
+    }
+
     /// Bytes of an element.
     pub fn size(self) -> usize {
         match self {

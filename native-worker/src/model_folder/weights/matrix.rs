@@ -1,5 +1,5 @@
-//! A weight matrix in its stored type: rows of a memory-mapped file, or a tensor of its
-//! own. Copies share what they show; the map lives as long as any of them.
+//! A weight matrix: rows of a memory-mapped file in their stored type, or a tensor of its
+//! own, on the CPU in f32, on another device in the run's type. Copies share what they show; the map lives as long as any of them.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,7 +9,9 @@ use candle_core::{Device, Result, Tensor, bail};
 use memmap2::Mmap;
 
 use super::header::StoredType;
+use crate::device::Placement;
 use crate::kernels::ops;
+use crate::kernels::ops::memory::taking;
 use crate::kernels::widen::Stored;
 
 /// A matrix (rows, columns), row-major.
@@ -23,7 +25,7 @@ pub struct WeightMatrix {
 #[derive(Clone)]
 enum Source {
     Mapped(MappedValues),
-    /// (rows, columns), f32.
+    /// (rows, columns).
     Owned(Tensor),
 }
 
@@ -38,7 +40,7 @@ impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Mapped(values) => write!(f, "mapped {:?}", values.stored_type),
-            Self::Owned(_) => write!(f, "owned F32"),
+            Self::Owned(tensor) => write!(f, "owned {:?}", tensor.dtype()),
         }
     }
 }
@@ -77,8 +79,7 @@ impl WeightMatrix {
         })
     }
 
-    /// A matrix that was made here, by joining or splitting others: (rows, columns), f32;
-    /// further dimensions count as columns.
+    /// A matrix that was made here, by joining or splitting others: (rows, columns); further dimensions count as columns.
     pub fn owned(tensor: Tensor) -> Self {
         let dims = tensor.dims();
         Self {
@@ -86,6 +87,31 @@ impl WeightMatrix {
             n_columns: dims.iter().skip(1).product(),
             source: Source::Owned(tensor),
         }
+    }
+
+    /// The matrix where a run wants it: on the CPU as it is, on another device in memory of
+    /// its own.
+    ///
+    /// # Errors
+    /// If the device has not enough memory.
+    pub fn placed(self, placement: &Placement) -> Result<Self> {
+        if placement.is_cpu() {
+            return Ok(self);
+        }
+        let dims = (self.n_rows, self.n_columns);
+        let size_bytes = dims.0 * dims.1 * placement.number().dtype().size_in_bytes();
+        let tensor = taking(size_bytes, placement.device(), || match &self.source {
+            Source::Owned(tensor) => placement.place(tensor),
+            Source::Mapped(values) => {
+                // Sent as it is stored: widening is quicker over there.
+                let bytes = &values.map[values.bytes.clone()];
+                let dtype = values.stored_type.dtype();
+                let sent =
+                    Tensor::from_raw_buffer(bytes, dtype, &[dims.0, dims.1], placement.device());
+                placement.place(&sent?)
+            }
+        });
+        tensor.map(Self::owned)
     }
 
     /// Rows: outputs of a linear layer, entries of a table.
@@ -140,7 +166,7 @@ impl WeightMatrix {
         }
         let values = match &self.source {
             Source::Owned(tensor) => {
-                return tensor.index_select(&Tensor::new(indices, &Device::Cpu)?, 0);
+                return tensor.index_select(&Tensor::new(indices, tensor.device())?, 0);
             }
             Source::Mapped(values) => self.view(values)?,
         };
@@ -153,7 +179,8 @@ impl WeightMatrix {
         Tensor::from_vec(out, (indices.len(), n), &Device::Cpu)
     }
 
-    /// All values, widened: (rows, columns). Takes memory of its own.
+    /// All values: (rows, columns), where they are; those of a file widened, which takes
+    /// memory of its own.
     ///
     /// # Errors
     /// Never for a matrix that was loaded.

@@ -1,266 +1,250 @@
 //! Online softmax over keys, for a tile of queries of one head.
 //!
 //! Knows nothing of tasks or phases: it visits the keys it is told to and keeps the
-//! running maximum, sum and output. Which keys those are is decided in [`super`].
+//! running maximum, sum and output. Which keys those are is decided in [`super::band`].
+//! What a query gets does not depend on the tile it is in, to the last bit.
 
-use std::ops::Range;
-
-use dfa_core::Window;
-
-use crate::elementwise::exp2;
+use super::band::{PairMask, Segment};
+use super::packed::{KEY_GROUP, KEYS, KeyTile, Keys, padded};
 use crate::isa::Lanes;
+use crate::transpose::transpose;
 
-/// Keys per tile.
-const KEYS: usize = 64;
 /// Start of the running maximum: finite, so that `masked - start` is never NaN.
 const LOWEST: f32 = -1e30;
+/// Queries of the largest tile.
+pub(super) const MOST_QUERIES: usize = 3 * 16;
 
-/// Keys and values of one head of one image; row `j` starts at `j * stride`.
-pub(super) struct Keys<'a> {
-    pub(super) k: &'a [f32],
-    pub(super) v: &'a [f32],
-    pub(super) stride: usize,
-}
+/// One value for each query of the tile: V vectors, lane = query.
+type Row<L, const V: usize> = [<L as Lanes>::Vector; V];
 
-/// A range of keys, and which pairs of it count.
-pub(super) struct Segment {
-    pub(super) keys: Range<usize>,
-    /// `None`: all of them.
-    pub(super) mask: Option<PairMask>,
-}
-
-impl Segment {
-    pub(super) fn plain(keys: Range<usize>) -> Self {
-        Self { keys, mask: None }
-    }
-}
-
-/// Which pairs of a tile count: those inside the window, or those outside.
-#[derive(Clone, Copy)]
-pub(super) struct PairMask {
-    pub(super) window: Window,
-    pub(super) first_query: usize,
-    pub(super) inside: bool,
-}
-
-/// Online-softmax state of Q queries of one head; G accumulator rows at a time.
-///
-/// Everything is a list of rows of Q lanes, lane = query: whole rows are what the compiler
-/// keeps in vector registers.
-pub(super) struct TileState<const Q: usize, const G: usize> {
+/// Online-softmax state of V vectors of queries of one head; G accumulator rows at a time.
+pub(super) struct TileState<L: Lanes, const V: usize, const G: usize> {
+    head_size: usize,
     /// d rows: queries times `log2(e)/√d`, transposed.
-    queries: Vec<[f32; Q]>,
-    /// d rows: weighted sum of values so far, transposed, not yet normalised.
-    sums: Vec<[f32; Q]>,
+    queries: Vec<Row<L, V>>,
+    /// d rows, padded: weighted sum of values so far, transposed, not yet normalised.
+    sums: Vec<Row<L, V>>,
     /// Up to KEYS rows: scores of the current tile, then their weights.
-    scores: Vec<[f32; Q]>,
+    scores: Vec<Row<L, V>>,
     /// Running maximum of the scores.
-    largest: [f32; Q],
+    largest: Row<L, V>,
     /// Running sum of the weights.
-    total: [f32; Q],
-}
-
-/// Two vectors: one row of Q lanes.
-type Row<L> = [<L as Lanes>::Vector; 2];
-
-#[inline(always)]
-fn load_row<L: Lanes, const Q: usize>(row: &[f32; Q]) -> Row<L> {
-    [L::load(row), L::load(&row[L::WIDTH..])]
-}
-
-#[inline(always)]
-fn store_row<L: Lanes, const Q: usize>(row: Row<L>, to: &mut [f32; Q]) {
-    L::store(row[0], to);
-    L::store(row[1], &mut to[L::WIDTH..]);
+    total: Row<L, V>,
 }
 
 /// `sum += a x`, lane by lane.
 #[inline(always)]
-fn add_scaled<L: Lanes>(sum: &mut Row<L>, a: f32, x: Row<L>) {
+fn add_scaled<L: Lanes, const V: usize>(sum: &mut Row<L, V>, a: f32, x: &Row<L, V>) {
     let a = L::splat(a);
-    sum[0] = L::mul_add_lanes(a, x[0], sum[0]);
-    sum[1] = L::mul_add_lanes(a, x[1], sum[1]);
+    for v in 0..V {
+        sum[v] = L::mul_add_lanes(a, x[v], sum[v]);
+    }
 }
 
-impl<const Q: usize, const G: usize> TileState<Q, G> {
+/// Applies `f` vector by vector.
+#[inline(always)]
+fn map2<L: Lanes, const V: usize>(
+    a: &Row<L, V>,
+    b: &Row<L, V>,
+    f: impl Fn(L::Vector, L::Vector) -> L::Vector,
+) -> Row<L, V> {
+    let mut out = *a;
+    for v in 0..V {
+        out[v] = f(a[v], b[v]);
+    }
+    out
+}
+
+#[inline(always)]
+fn load_row<L: Lanes, const V: usize>(values: &[f32]) -> Row<L, V> {
+    let mut row = [L::splat(0.0); V];
+    for v in 0..V {
+        row[v] = L::load(&values[v * L::WIDTH..]);
+    }
+    row
+}
+
+/// The lanes of rows one after the other.
+#[inline(always)]
+fn lanes<L: Lanes, const V: usize>(rows: &[Row<L, V>]) -> &[f32] {
+    // SAFETY: a `Lanes::Vector` is `WIDTH` f32 without padding, aligned at least as one.
+    unsafe { std::slice::from_raw_parts(rows.as_ptr().cast(), rows.len() * V * L::WIDTH) }
+}
+
+/// As [`lanes`], to be written.
+#[inline(always)]
+fn lanes_mut<L: Lanes, const V: usize>(rows: &mut [Row<L, V>]) -> &mut [f32] {
+    // SAFETY: as `lanes`; any f32 are a valid vector.
+    unsafe { std::slice::from_raw_parts_mut(rows.as_mut_ptr().cast(), rows.len() * V * L::WIDTH) }
+}
+
+impl<L: Lanes, const V: usize, const G: usize> TileState<L, V, G> {
+    #[inline(always)]
     pub(super) fn new(head_size: usize) -> Self {
+        let zero = [L::splat(0.0); V];
         Self {
-            queries: vec![[0.0; Q]; head_size],
-            sums: vec![[0.0; Q]; head_size],
-            scores: vec![[0.0; Q]; KEYS],
-            largest: [LOWEST; Q],
-            total: [0.0; Q],
+            head_size,
+            queries: vec![zero; head_size],
+            sums: vec![zero; padded(head_size)],
+            scores: vec![zero; KEYS],
+            largest: [L::splat(LOWEST); V],
+            total: zero,
         }
     }
 
     /// Starts anew with `n` queries; row `i` of `q` starts at `i * stride`.
     #[inline(always)]
     pub(super) fn load_queries(&mut self, q: &[f32], stride: usize, n: usize, scale: f32) {
-        let factor = scale * std::f32::consts::LOG2_E;
-        self.queries.fill([0.0; Q]);
-        for lane in 0..n {
-            for (query, value) in self.queries.iter_mut().zip(&q[lane * stride..]) {
-                query[lane] = value * factor;
-            }
+        let head_size = self.head_size;
+        let queries = lanes_mut::<L, V>(&mut self.queries);
+        transpose((q, stride), (n, head_size), (queries, V * L::WIDTH));
+        let factor = [L::splat(scale * std::f32::consts::LOG2_E); V];
+        for query in &mut self.queries {
+            *query = map2::<L, V>(query, &factor, L::mul);
         }
-        self.sums.fill([0.0; Q]);
-        self.largest = [LOWEST; Q];
-        self.total = [0.0; Q];
+        self.sums.fill([L::splat(0.0); V]);
+        self.largest = [L::splat(LOWEST); V];
+        self.total = [L::splat(0.0); V];
     }
 
     /// Writes the normalised output of the first `n` queries.
     #[inline(always)]
     pub(super) fn store(&self, out: &mut [f32], stride: usize, n: usize) {
-        for lane in 0..n {
-            let inverse = 1.0 / self.total[lane];
-            for (target, sum) in out[lane * stride..].iter_mut().zip(&self.sums) {
-                *target = sum[lane] * inverse;
+        let sums = lanes::<L, V>(&self.sums);
+        let dims = (self.head_size, n);
+        transpose((sums, V * L::WIDTH), dims, (&mut *out, stride));
+        let totals = lanes::<L, V>(std::slice::from_ref(&self.total));
+        for (row, total) in out.chunks_mut(stride).zip(&totals[..n]) {
+            let inverse = 1.0 / total;
+            for x in &mut row[..self.head_size] {
+                *x *= inverse;
             }
         }
     }
 
     /// Adds a range of keys to the state.
     #[inline(always)]
-    pub(super) fn visit<L: Lanes>(&mut self, keys: &Keys<'_>, segment: &Segment) {
+    pub(super) fn visit(&mut self, keys: Keys<'_>, segment: &Segment) {
         let mut start = segment.keys.start;
         while start < segment.keys.end {
-            let n = KEYS.min(segment.keys.end - start);
-            self.score::<L>(keys, start, n);
+            let tile_len = keys.tile_len();
+            let (tile, first) = (keys.tile(start / tile_len), start % tile_len);
+            let n = (tile_len - first).min(segment.keys.end - start);
+            self.score(tile, first, n);
             if let Some(mask) = segment.mask {
                 self.hide(start, n, mask);
             }
-            self.weigh::<L>(n);
-            self.add_values::<L>(keys, start, n);
+            self.weigh(n);
+            self.add_values(tile, first, n);
             start += n;
         }
     }
 
-    /// `Sᵀ = K Qᵀ` for `n` keys from `start`.
+    /// `Sᵀ = K Qᵀ` for `n` keys of a tile, in whole groups: the last may be padded.
     #[inline(always)]
-    fn score<L: Lanes>(&mut self, keys: &Keys<'_>, start: usize, n: usize) {
-        let mut key = 0;
-        while key + G <= n {
-            self.score_group::<L, G>(keys, start + key, key);
-            key += G;
-        }
-        while key < n {
-            self.score_group::<L, 1>(keys, start + key, key);
-            key += 1;
+    fn score(&mut self, tile: KeyTile<'_>, first: usize, n: usize) {
+        let group_len = KEY_GROUP * self.head_size;
+        let k = &tile.k[first / KEY_GROUP * group_len..];
+        for group in 0..n.div_ceil(KEY_GROUP) {
+            let k = &k[group * group_len..(group + 1) * group_len];
+            for lane in (0..KEY_GROUP).step_by(G) {
+                self.score_group(k, lane, group * KEY_GROUP + lane);
+            }
         }
     }
 
+    /// G keys of a group, from `lane`; their scores are stored from row `row`.
     #[inline(always)]
-    fn score_group<L: Lanes, const N: usize>(&mut self, keys: &Keys<'_>, key: usize, row: usize) {
-        let rows: [&[f32]; N] = std::array::from_fn(|g| {
-            let at = (key + g) * keys.stride;
-            &keys.k[at..at + self.queries.len()]
-        });
-        let mut sums = [[L::splat(0.0); 2]; N];
-        for (column, query) in self.queries.iter().enumerate() {
-            let query = load_row::<L, Q>(query);
-            for g in 0..N {
-                // SAFETY: every row has `queries.len()` elements, so `column` is inside.
-                // The check would sit in the innermost loop.
-                let value = unsafe { *rows[g].get_unchecked(column) };
-                add_scaled::<L>(&mut sums[g], value, query);
+    fn score_group(&mut self, k: &[f32], lane: usize, row: usize) {
+        let mut sums = [[L::splat(0.0); V]; G];
+        for (k, query) in k.chunks_exact(KEY_GROUP).zip(&self.queries) {
+            let k = &k[lane..lane + G];
+            for g in 0..G {
+                add_scaled::<L, V>(&mut sums[g], k[g], query);
             }
         }
-        for (sums, scores) in sums.into_iter().zip(&mut self.scores[row..row + N]) {
-            store_row::<L, Q>(sums, scores);
-        }
+        self.scores[row..row + G].copy_from_slice(&sums);
     }
 
     /// Takes the pairs that do not count out of the current tile.
     #[inline(always)]
     fn hide(&mut self, start: usize, n: usize, mask: PairMask) {
-        let PairMask {
-            window,
-            first_query,
-            inside,
-        } = mask;
         for (key, scores) in (start..start + n).zip(&mut self.scores) {
-            for (query, score) in (first_query..).zip(scores) {
-                let seen = key + window.left >= query && key <= query + window.right;
-                if seen != inside {
-                    *score = f32::NEG_INFINITY;
-                }
-            }
+            let seen = mask.seen_by(key, V * L::WIDTH);
+            let from = |table: &[f32], lane: usize| load_row::<L, V>(&table[MOST_QUERIES - lane..]);
+            let hidden = if mask.inside {
+                let (from_start, to_end) = (from(&OPENS, seen.start), from(&CLOSES, seen.end));
+                map2::<L, V>(&from_start, &to_end, L::add)
+            } else {
+                let (to_start, from_end) = (from(&CLOSES, seen.start), from(&OPENS, seen.end));
+                map2::<L, V>(&to_start, &from_end, L::max)
+            };
+            *scores = map2::<L, V>(scores, &hidden, L::add);
         }
     }
 
     /// Turns the tile's scores into weights and rescales what was summed so far.
     #[inline(always)]
-    fn weigh<L: Lanes>(&mut self, n: usize) {
+    fn weigh(&mut self, n: usize) {
         let old = self.largest;
         let mut largest = old;
         for scores in &self.scores[..n] {
-            for lane in 0..Q {
-                let score = scores[lane];
-                largest[lane] = if score > largest[lane] {
-                    score
-                } else {
-                    largest[lane]
-                };
-            }
+            largest = map2::<L, V>(&largest, scores, L::max);
         }
-        if largest != old {
-            let mut rescale = [0f32; Q];
-            for lane in 0..Q {
-                rescale[lane] = exp2::<L>(old[lane] - largest[lane]);
-                self.total[lane] *= rescale[lane];
-            }
+        if (0..V).any(|v| L::any_greater(largest[v], old[v])) {
+            let rescale = map2::<L, V>(&old, &largest, |old, new| L::exp2(L::sub(old, new)));
+            self.total = map2::<L, V>(&self.total, &rescale, L::mul);
             for sums in &mut self.sums {
-                for lane in 0..Q {
-                    sums[lane] *= rescale[lane];
-                }
+                *sums = map2::<L, V>(sums, &rescale, L::mul);
             }
         }
         let mut total = self.total;
         for scores in &mut self.scores[..n] {
-            for lane in 0..Q {
-                let weight = exp2::<L>(scores[lane] - largest[lane]);
-                scores[lane] = weight;
-                total[lane] += weight;
-            }
+            *scores = map2::<L, V>(scores, &largest, |score, largest| {
+                L::exp2(L::sub(score, largest))
+            });
+            total = map2::<L, V>(&total, scores, L::add);
         }
         self.largest = largest;
         self.total = total;
     }
 
-    /// `Oᵀ += Vᵀ Pᵀ` for `n` keys from `start`.
+    /// `Oᵀ += Vᵀ Pᵀ` for `n` keys of a tile.
     #[inline(always)]
-    fn add_values<L: Lanes>(&mut self, keys: &Keys<'_>, start: usize, n: usize) {
-        let mut column = 0;
-        while column + G <= self.sums.len() {
-            self.add_columns::<L, G>(keys, start, n, column);
-            column += G;
-        }
-        while column < self.sums.len() {
-            self.add_columns::<L, 1>(keys, start, n, column);
-            column += 1;
+    fn add_values(&mut self, tile: KeyTile<'_>, first: usize, n: usize) {
+        let group_len = tile.v.len() / self.sums.len() * KEY_GROUP;
+        for column in (0..self.sums.len()).step_by(G) {
+            let at = column / KEY_GROUP * group_len + first * KEY_GROUP;
+            self.add_columns(&tile.v[at..at + n * KEY_GROUP], column % KEY_GROUP, column);
         }
     }
 
+    /// G columns of a group, from `lane`; `v`: (keys, [`KEY_GROUP`]).
     #[inline(always)]
-    fn add_columns<L: Lanes, const N: usize>(
-        &mut self,
-        keys: &Keys<'_>,
-        start: usize,
-        n: usize,
-        column: usize,
-    ) {
-        let mut sums: [Row<L>; N] =
-            std::array::from_fn(|g| load_row::<L, Q>(&self.sums[column + g]));
-        for (key, weights) in (start..).zip(&self.scores[..n]) {
-            let at = key * keys.stride + column;
-            let values = &keys.v[at..at + N];
-            let weights = load_row::<L, Q>(weights);
-            for g in 0..N {
-                add_scaled::<L>(&mut sums[g], values[g], weights);
+    fn add_columns(&mut self, v: &[f32], lane: usize, column: usize) {
+        let mut sums = [[L::splat(0.0); V]; G];
+        sums.copy_from_slice(&self.sums[column..column + G]);
+        for (weights, v) in self.scores.iter().zip(v.chunks_exact(KEY_GROUP)) {
+            let v = &v[lane..lane + G];
+            for g in 0..G {
+                add_scaled::<L, V>(&mut sums[g], v[g], weights);
             }
         }
-        for (sums, kept) in sums.into_iter().zip(&mut self.sums[column..column + N]) {
-            store_row::<L, Q>(sums, kept);
-        }
+        self.sums[column..column + G].copy_from_slice(&sums);
     }
+}
+
+/// From [`MOST_QUERIES`] - n on: hides the first n lanes, lets the others be.
+static OPENS: [f32; 2 * MOST_QUERIES] = step(f32::NEG_INFINITY, 0.0);
+/// From [`MOST_QUERIES`] - n on: lets the first n lanes be, hides the others.
+static CLOSES: [f32; 2 * MOST_QUERIES] = step(0.0, f32::NEG_INFINITY);
+
+const fn step(first: f32, second: f32) -> [f32; 2 * MOST_QUERIES] {
+    let mut table = [first; 2 * MOST_QUERIES];
+    let mut idx = MOST_QUERIES;
+    while idx < table.len() {
+        table[idx] = second;
+        idx += 1;
+    }
+    table
 }
