@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use super::group_norm::Activation;
 use super::isa::{Isa, Lanes, for_each_isa};
+use super::scratch::{Scratch, with_scratch};
 use super::widen::Stored;
 
 mod microkernel;
@@ -26,6 +27,11 @@ use tile::TileLayout;
 const BAND_ROWS: usize = 4;
 /// f32 of a tile, about: the tile and one group of filters share the second-level cache.
 const TILE_VALUES: usize = 208 * 1024;
+
+thread_local! {
+    static FILTERS: Scratch = const { Scratch::new(Vec::new()) };
+    static TILE: Scratch = const { Scratch::new(Vec::new()) };
+}
 
 /// What a convolution does to a map's size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,23 +150,36 @@ pub fn conv(isa: Isa, call: ConvCall<'_>, out: &mut [f32]) {
     if out.is_empty() {
         return;
     }
-    let filters = pack_filters(call.weight, call.shape);
-    let bands = bands_of(call.shape, out);
-    bands.into_par_iter().for_each_init(Vec::new, |tile, band| {
-        convolve_band(isa, &call, &filters, band, tile);
+    let length = packed_len(call.shape);
+    with_scratch(&FILTERS, length, |filters| {
+        pack_filters(call.weight, call.shape, filters);
+        let bands = bands_of(call.shape, out).into_par_iter();
+        bands.for_each(|band| {
+            let length = tile_len(call.shape, band.n_rows);
+            with_scratch(&TILE, length, |tile| {
+                convolve_band(isa, &call, filters, band, tile);
+            });
+        });
     });
+}
+
+/// Values of the packed filters.
+fn packed_len(shape: ConvShape) -> usize {
+    shape.outputs.div_ceil(PACK) * shape.filter_len() * PACK
 }
 
 /// Filters in groups of [`PACK`] outputs: (groups, inputs, taps, PACK), the last group
 /// filled up with zeros.
-fn pack_filters(weight: Stored<'_>, shape: ConvShape) -> Vec<f32> {
+fn pack_filters(weight: Stored<'_>, shape: ConvShape, packed: &mut [f32]) {
     let length = shape.filter_len();
-    let mut packed = vec![0f32; shape.outputs.div_ceil(PACK) * length * PACK];
     let groups = packed.par_chunks_mut((length * PACK).max(1)).enumerate();
     groups.for_each_init(
         || vec![0f32; length],
         |filter, (group, packed)| {
             let first = group * PACK;
+            if first + PACK > shape.outputs {
+                packed.fill(0.0);
+            }
             for output in first..shape.outputs.min(first + PACK) {
                 weight
                     .slice(output * length..(output + 1) * length)
@@ -172,7 +191,6 @@ fn pack_filters(weight: Stored<'_>, shape: ConvShape) -> Vec<f32> {
             }
         },
     );
-    packed
 }
 
 /// Some output rows, of all channels.
@@ -206,17 +224,12 @@ for_each_isa! {
         call: &ConvCall<'_>,
         filters: &[f32],
         band: Band<'_>,
-        tile: &mut Vec<f32>,
+        tile: &mut [f32],
     ) = band_body;
 }
 
 #[inline(always)]
-fn band_body<L: Lanes>(
-    call: &ConvCall<'_>,
-    filters: &[f32],
-    mut band: Band<'_>,
-    tile: &mut Vec<f32>,
-) {
+fn band_body<L: Lanes>(call: &ConvCall<'_>, filters: &[f32], mut band: Band<'_>, tile: &mut [f32]) {
     let width = call.shape.out_width();
     let side = tile_columns(call.shape, band.n_rows);
     for first_column in (0..width).step_by(side) {
@@ -225,10 +238,6 @@ fn band_body<L: Lanes>(
             (band.first_row, band.n_rows),
             (first_column, side.min(width - first_column)),
         );
-        let length = layout.values_of(call.shape.inputs);
-        if tile.len() < length {
-            tile.resize(length, 0.0);
-        }
         layout.fill::<L>(call, tile);
         let mut store = |pixels: &[f32], start: usize, output: usize| {
             let bias = call.bias[output];
@@ -248,6 +257,12 @@ fn band_body<L: Lanes>(
             _ => microkernel::run::<L, 4>(tile, &layout, call.shape, filters, &mut store),
         }
     }
+}
+
+/// Values of the largest tile of a band.
+fn tile_len(shape: ConvShape, n_rows: usize) -> usize {
+    let columns = tile_columns(shape, n_rows);
+    TileLayout::new(shape.kind, (0, n_rows), (0, columns)).values_of(shape.inputs)
 }
 
 /// Columns of a tile, nearly the same for all tiles of a band.

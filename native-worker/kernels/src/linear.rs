@@ -1,13 +1,20 @@
-//! Matrix multiply with bias: `out = x Wᵀ + b`, row-major, by the `gemm` crate.
+//! Matrix multiply with bias: `out = x Wᵀ + b`, row-major: by the `gemm` crate, or, for a
+//! few rows, by dot products ([`few_rows`]).
 //!
 //! A weight in half precision is widened panel by panel, into memory that does not grow
 //! with the layer; the results are those of widening it as a whole, bit for bit.
 
-use std::cell::RefCell;
-
 use gemm::Parallelism;
 
+use super::isa::Isa;
+use super::scratch::{Scratch, with_scratch};
 use super::widen::Stored;
+
+mod few_rows;
+
+thread_local! {
+    static WIDENED: Scratch = const { Scratch::new(Vec::new()) };
+}
 
 /// Values of a widened panel, about: 4 MiB, which stay in the cache while they are used.
 const PANEL_VALUES: usize = 1 << 20;
@@ -40,26 +47,7 @@ pub fn linear(
     bias: Option<&[f32]>,
     out: &mut [f32],
 ) {
-    let LinearShape {
-        rows,
-        inputs,
-        outputs,
-    } = shape;
-    assert_eq!(x.len(), rows * inputs, "x is (rows, inputs)");
-    assert_eq!(
-        weight.len(),
-        outputs * inputs,
-        "weight is (outputs, inputs)"
-    );
-    assert_eq!(out.len(), rows * outputs, "out is (rows, outputs)");
-    start_from_bias(bias, outputs, out);
-    let product = Product {
-        rows,
-        inputs,
-        outputs,
-        adds: bias.is_some(),
-    };
-    product.run(x, weight, 0, out);
+    linear_stored(shape, x, Stored::F32(weight), bias, out);
 }
 
 /// [`linear`] with a weight in its stored type; the same results, bit for bit.
@@ -78,9 +66,6 @@ pub fn linear_stored(
         inputs,
         outputs,
     } = shape;
-    if let Stored::F32(weight) = weight {
-        return linear(shape, x, weight, bias, out);
-    }
     assert_eq!(x.len(), rows * inputs, "x is (rows, inputs)");
     assert_eq!(
         weight.len(),
@@ -88,6 +73,9 @@ pub fn linear_stored(
         "weight is (outputs, inputs)"
     );
     assert_eq!(out.len(), rows * outputs, "out is (rows, outputs)");
+    if rows <= few_rows::MOST_ROWS {
+        return few_rows::run(Isa::best(), shape, x, weight, bias, out);
+    }
     start_from_bias(bias, outputs, out);
     let product = Product {
         rows,
@@ -95,10 +83,13 @@ pub fn linear_stored(
         outputs,
         adds: bias.is_some(),
     };
-    with_scratch(|scratch| {
+    if let Stored::F32(weight) = weight {
+        return product.run(x, weight, 0, out);
+    }
+    let longest = panels(inputs, outputs).map(|panel| panel.len()).max();
+    with_scratch(&WIDENED, longest.unwrap_or(0) * inputs, |scratch| {
         for panel in panels(inputs, outputs) {
             let values = weight.slice(panel.start * inputs..panel.end * inputs);
-            scratch.resize(values.len().max(scratch.len()), 0.0);
             let widened = &mut scratch[..values.len()];
             values.widen_into(widened);
             product.run(x, widened, panel.start, out);
@@ -111,18 +102,6 @@ fn panels(inputs: usize, outputs: usize) -> impl Iterator<Item = std::ops::Range
     let length = (PANEL_VALUES / inputs.max(1)).max(LEAST_PANEL);
     let n_panels = (outputs / length).max(1);
     (0..n_panels).map(move |idx| outputs * idx / n_panels..outputs * (idx + 1) / n_panels)
-}
-
-/// Memory for a widened panel, kept by the thread: fresh memory would cost as much as
-/// filling it.
-fn with_scratch(f: impl FnOnce(&mut Vec<f32>)) {
-    thread_local! {
-        static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-    }
-    // Taken out, because a thread that waits for others may be given another product.
-    let mut scratch = SCRATCH.take();
-    f(&mut scratch);
-    SCRATCH.set(scratch);
 }
 
 fn start_from_bias(bias: Option<&[f32]>, outputs: usize, out: &mut [f32]) {

@@ -3,6 +3,8 @@
 
 use rayon::prelude::*;
 
+use super::elementwise::sum_of;
+
 /// Rows per parallel task.
 const ROWS: usize = 64;
 
@@ -20,7 +22,7 @@ pub fn rms_norm(values: &mut [f32], weight: &[f32], eps: f32) {
         .par_chunks_mut(ROWS * head_size)
         .flat_map_iter(|rows| rows.chunks_exact_mut(head_size))
         .for_each(|head| {
-            let square: f32 = head.iter().map(|x| x * x).sum();
+            let square = sum_of(head, |x| x * x);
             let inverse = 1.0 / (square / head_size as f32 + eps).sqrt();
             for (x, weight) in head.iter_mut().zip(weight) {
                 *x = *x * inverse * weight;

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::{AttentionMask, AttentionShape, Qkv};
 use crate::isa::{Isa, Lanes, for_each_isa};
-use crate::scratch::with_scratch;
+use crate::scratch::{Scratch, with_scratch};
 
 mod band;
 mod packed;
@@ -24,6 +24,10 @@ mod tile_state;
 use band::{Band, Part};
 use packed::{PackLayout, Round};
 use tile_state::TileState;
+
+thread_local! {
+    static PACKED: Scratch = const { Scratch::new(Vec::new()) };
+}
 
 /// Attention of a whole batch; see [`super`] for the layout.
 ///
@@ -73,7 +77,7 @@ fn attend_rows(
     let longest = key_rows.iter().map(ExactSizeIterator::len).max();
     let layout = PackLayout::new(shape.head_size, longest.unwrap_or(0));
     let (first, second) = out.split_at_mut(shape.n_elements());
-    with_scratch(layout.round_len(shape), |packed| {
+    with_scratch(&PACKED, layout.round_len(shape), |packed| {
         for round in layout.rounds(shape) {
             layout.pack(shape, inputs, &round, key_rows, packed);
             let call = Call {
