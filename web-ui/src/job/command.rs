@@ -233,7 +233,7 @@ mod tests {
         );
         assert_eq!(
             through_worker(&request, "http://host"),
-            r#"curl --json '{"kind":"calibrate","loss":"relative","model":"avatars-dit","search":"exact","seed":0,"threshold":0.05,"window":"1/8"}' http://host/v1/jobs"#
+            r#"curl --json '{"kind":"calibrate","loss":"relative","model":"avatars-dit","search":"exact","seed":0,"window":"1/8"}' http://host/v1/jobs"#
         );
     }
 
