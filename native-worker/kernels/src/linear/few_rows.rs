@@ -52,6 +52,7 @@ pub(super) fn run(
 }
 
 /// Some of the outputs.
+#[derive(Clone, Copy)]
 pub(crate) struct Part<'a> {
     n_rows: usize,
     inputs: usize,
