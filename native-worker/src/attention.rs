@@ -129,9 +129,7 @@ impl SelfAttention {
             taking(asked_bytes, x.device(), || self.compute(x, call))?
         } else {
             let kept = call.cache.output()?;
-            // A saved run's tensors come back on the CPU.
-            let output = ops::beside(&kept.for_both_branches()?, x)?;
-            (output, CacheUpdate::unchanged())
+            (kept.for_both_branches()?, CacheUpdate::unchanged())
         };
         Ok(LayerResult {
             output,
@@ -154,8 +152,7 @@ impl SelfAttention {
         };
         let (attended, residual) = self.attend(&x, call)?;
         let attended = if strategy.uses_residual() {
-            let residual = call.cache.window_residual()?.for_branches(halves)?;
-            (&attended + ops::beside(&residual, &attended)?)?
+            (attended + call.cache.window_residual()?.for_branches(halves)?)?
         } else {
             attended
         };

@@ -141,7 +141,8 @@ pub fn calibrate(
     let (mut record, state) = match saving {
         Some(saving) if saving.resume => {
             let checkpoint = Checkpoint::load(saving.path, saving.settings)?;
-            (checkpoint.record, checkpoint.state)
+            let state = checkpoint.state.brought_to(denoiser.model.device())?;
+            (checkpoint.record, state)
         }
         _ => fresh(),
     };

@@ -17,7 +17,7 @@
 
 use std::ops::Range;
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 use dfa_core::Block;
 
 use crate::attention::SelfAttention;
@@ -158,6 +158,9 @@ pub type Attend<'a> = dyn FnMut(&SelfAttention, &Tensor) -> Result<Tensor> + 'a;
 pub trait Transformer: Send + Sync {
     /// Sizes.
     fn geometry(&self) -> &Geometry;
+
+    /// Where the weights are, and so what its layers leave behind.
+    fn device(&self) -> &Device;
 
     /// Begins the forward passes of a step: makes what all its blocks share, such as
     /// modulation and projected text. The family knows what its unconditional branch is.

@@ -4,7 +4,7 @@
 //! A tensor made for the conditional branch only is stored once and duplicated where it
 //! is used.
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Device, Result, Tensor, bail};
 use dfa_core::plan::CompressionPlan;
 use dfa_core::{Block, Step};
 
@@ -39,6 +39,13 @@ impl Kept {
     /// Which part of the batch it is for.
     pub fn halves(&self) -> Halves {
         self.halves
+    }
+
+    fn to_device(&self, device: &Device) -> Result<Self> {
+        Ok(Self {
+            tensor: self.tensor.to_device(device)?,
+            halves: self.halves,
+        })
     }
 
     /// (N, T, D).
@@ -89,6 +96,21 @@ impl LayerCache {
             output,
             window_residual,
         }
+    }
+
+    /// The same where a model is: a saved run comes back on the CPU.
+    ///
+    /// # Errors
+    /// If the device has not enough memory.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        let moved = |kept: &Option<Kept>| {
+            let moved = kept.as_ref().map(|kept| kept.to_device(device));
+            moved.transpose()
+        };
+        Ok(Self {
+            output: moved(&self.output)?,
+            window_residual: moved(&self.window_residual)?,
+        })
     }
 
     /// The kept output, if any, and the kept window residual, if any.

@@ -1,7 +1,7 @@
 //! What a calibration carries from step to step, and one block of a forward pass over it.
 //! Every search shares the state; the plain one runs its blocks here.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use dfa_core::{Block, Step, Strategy, Window};
 
 use crate::attention::{CacheUpdate, LayerCache, LayerCall, Retention, SelfAttention};
@@ -37,6 +37,14 @@ impl StepState {
             sampler: denoiser.sampler.start(),
             caches: vec![LayerCache::default(); denoiser.model.geometry().n_blocks],
         }
+    }
+
+    /// The state of a run that goes on: what layers left behind is brought to the model.
+    pub(crate) fn brought_to(mut self, device: &Device) -> Result<Self, RunError> {
+        for cache in &mut self.caches {
+            *cache = cache.to_device(device)?;
+        }
+        Ok(self)
     }
 
     /// Runs one block by `strategy` without adopting what it leaves behind.

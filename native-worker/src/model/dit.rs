@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Device, Result, Tensor, bail};
 use dfa_core::Block;
 
 use super::embed::{self, PositionGrid};
@@ -168,6 +168,10 @@ impl Transformer for Dit {
         &self.geometry
     }
 
+    fn device(&self) -> &Device {
+        self.blocks[0].embedder.classes.device()
+    }
+
     fn begin<'a>(&'a self, input: &StepInput<'_>) -> Result<Box<dyn ForwardPass + 'a>> {
         Ok(Box::new(self.pass(input)?))
     }
@@ -212,7 +216,7 @@ impl Dit {
         if input.guided {
             labels.resize(2 * classes.len(), self.null_class);
         }
-        Tensor::new(labels, self.blocks[0].embedder.classes.device())
+        Tensor::new(labels, self.device())
     }
 }
 

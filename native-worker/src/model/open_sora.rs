@@ -12,7 +12,7 @@
 
 use std::ops::Range;
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Device, Result, Tensor, bail};
 use dfa_core::Block;
 
 use super::adaln_single::{NumberEmbedder, modulation};
@@ -149,6 +149,10 @@ impl OpenSora {
 impl Transformer for OpenSora {
     fn geometry(&self) -> &Geometry {
         &self.geometry
+    }
+
+    fn device(&self) -> &Device {
+        self.last_table.device()
     }
 
     fn begin<'a>(&'a self, input: &StepInput<'_>) -> Result<Box<dyn ForwardPass + 'a>> {
