@@ -149,11 +149,12 @@ impl Call<'_> {
             .collect()
     }
 
-    /// Vectors of queries of a tile. A narrow tile has less work at the edges of a band.
+    /// Vectors of queries of a tile: as many as the registers hold, but a narrow tile has
+    /// less work at the edges of a band, and where the band is all, that counts more.
     fn tile_vectors(&self) -> usize {
         match self.mask {
-            AttentionMask::Full => 3,
-            AttentionMask::Windowed(_) | AttentionMask::FullAndResidual(_) => 2,
+            AttentionMask::Full | AttentionMask::FullAndResidual(_) => 3,
+            AttentionMask::Windowed(_) => 2,
         }
     }
 }
