@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::{AttentionMask, AttentionShape, Qkv};
 use crate::isa::{Isa, Lanes, for_each_isa};
-use crate::scratch::{Scratch, with_scratch};
+use crate::scratch::{Scratch, prefetch, with_scratch};
 
 mod band;
 mod packed;
@@ -201,6 +201,11 @@ fn heads_of_task<L: Lanes, const V: usize, const G: usize>(call: &Call<'_>, mut 
         let keys = call.layout.keys(call.packed, call.round, task.image, head);
         let q = &call.q[first_row * width + column..];
         state.load_queries(q, width, n_queries, shape.scale());
+        // Of the next head.
+        for row in q.chunks(width).take(n_queries) {
+            let next = shape.head_size..2 * shape.head_size;
+            prefetch(row.get(next).unwrap_or_default());
+        }
         for (part, segments) in &phases {
             for segment in segments {
                 state.visit(keys, segment);
