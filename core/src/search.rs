@@ -8,6 +8,7 @@
 //!
 //! - [`record`]: what was measured, with budgets and choices.
 //! - [`redecide`](mod@redecide): the plan the same losses give at another threshold.
+//! - [`goal`]: the threshold that suits what a plan is wanted to reach.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -16,9 +17,11 @@ use core::str::FromStr;
 use crate::grid::{Block, Step};
 use crate::strategy::Strategy;
 
+pub mod goal;
 pub mod record;
 pub mod redecide;
 
+pub use goal::{BadGoal, Goal, Quantity, Suited};
 pub use record::{CellRecord, MeasuredLoss, SearchRecord};
 pub use redecide::{Redecision, redecide};
 
@@ -37,6 +40,9 @@ const NAMED_THRESHOLDS: [(&str, f64); 6] = [
 ];
 
 impl Threshold {
+    /// Nothing passes: every cell stays `full`.
+    pub const ZERO: Self = Self(0.0);
+
     /// A threshold from its value.
     ///
     /// # Errors
@@ -90,7 +96,7 @@ impl fmt::Display for Threshold {
     }
 }
 
-/// Which candidates of a cell are measured.
+/// Which candidates of a cell are measured, and by what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SearchMode {
     /// Algorithm 1 as in the paper: stop at the first candidate under budget.
@@ -99,18 +105,27 @@ pub enum SearchMode {
     /// Measure every candidate of every cell, and choose as `Exact` does. Costs more
     /// forward passes; the record can then be decided again at any threshold.
     RecordAll,
+    /// A first look, not Algorithm 1: losses are added up from the layers' own errors instead
+    /// of measured on the output. One forward pass per step; every candidate is measured.
+    Fast,
 }
 
 impl SearchMode {
     /// Every mode.
-    pub const ALL: [Self; 2] = [Self::Exact, Self::RecordAll];
+    pub const ALL: [Self; 3] = [Self::Exact, Self::RecordAll, Self::Fast];
 
     /// The string of plan files, flags and JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Exact => "exact",
             Self::RecordAll => "record-all",
+            Self::Fast => "fast",
         }
+    }
+
+    /// Whether a cell's measurements end with the first candidate under budget.
+    pub const fn stops_at_winner(self) -> bool {
+        matches!(self, Self::Exact)
     }
 }
 
@@ -188,14 +203,17 @@ pub trait CandidateLosses {
     /// L(O, O′), where O′ is the output with the blocks before `block` as chosen,
     /// `block` using `candidate`, and the blocks after it `full`.
     ///
+    /// Whoever answers may stop as soon as the loss is certain to be at least `enough`, and
+    /// then answer with a lower bound that is.
+    ///
     /// # Errors
     /// Whatever the forward pass fails with.
     fn loss_of(
         &mut self,
-        step: Step,
-        block: Block,
+        cell: (Step, Block),
         candidate: Strategy,
-    ) -> Result<f32, Self::Error>;
+        enough: f64,
+    ) -> Result<MeasuredLoss, Self::Error>;
 
     /// Fixes the strategy of `block` for the rest of this step.
     ///
@@ -251,7 +269,9 @@ pub fn search_step<L: CandidateLosses>(
         let record = if step.0 == 0 {
             CellRecord::first_step()
         } else {
-            search_cell(step, block, n_blocks, settings, losses)?
+            search_cell((step, block), n_blocks, settings, |candidate, enough| {
+                losses.loss_of((step, block), candidate, enough)
+            })?
         };
         losses.choose(step, block, record.choice)?;
         records.push(record);
@@ -262,29 +282,37 @@ pub fn search_step<L: CandidateLosses>(
 }
 
 /// The inner loop of Algorithm 1: the first candidate whose loss is under the budget.
-fn search_cell<L: CandidateLosses>(
-    step: Step,
-    block: Block,
+/// `measure` answers as [`CandidateLosses::loss_of`] does.
+///
+/// # Errors
+/// [`SearchError`].
+pub fn search_cell<E>(
+    (step, block): (Step, Block),
     n_blocks: usize,
     settings: &SearchSettings,
-    losses: &mut L,
-) -> Result<CellRecord, SearchError<L::Error>> {
+    mut measure: impl FnMut(Strategy, f64) -> Result<MeasuredLoss, E>,
+) -> Result<CellRecord, SearchError<E>> {
     let budget = settings.threshold.block_budget(block, n_blocks);
+    // Losses that are to be decided again have to be whole.
+    let enough = match settings.mode {
+        SearchMode::Exact => budget,
+        SearchMode::RecordAll | SearchMode::Fast => f64::INFINITY,
+    };
     let mut record = CellRecord::first_step();
     let mut chosen = None;
     for &candidate in &settings.candidates {
-        let loss = losses.loss_of(step, block, candidate)?;
-        if !loss.is_finite() {
+        let measured = measure(candidate, enough)?;
+        if !measured.loss.is_finite() {
             return Err(SearchError::LossNotFinite {
                 step,
                 block,
                 candidate,
             });
         }
-        record.measured.push(MeasuredLoss { candidate, loss });
-        if chosen.is_none() && f64::from(loss) < budget {
+        record.measured.push(measured);
+        if chosen.is_none() && measured.is_under(budget) {
             chosen = Some(candidate);
-            if settings.mode == SearchMode::Exact {
+            if settings.mode.stops_at_winner() {
                 break;
             }
         }

@@ -18,9 +18,11 @@ use crate::model::qk_norm::QkNorm;
 use crate::model_folder::weights::{Weights, WeightsError};
 
 pub mod layer_cache;
+pub mod shared_parts;
 
 use layer_cache::conditional_half;
 pub use layer_cache::{CacheUpdate, Halves, Kept, LayerCache, Retention};
+pub use shared_parts::{Computed, SharedParts};
 
 /// Weights of one self-attention layer.
 pub struct SelfAttention {
@@ -177,7 +179,6 @@ impl SelfAttention {
     /// Projections and attention: (N, T, D) → the attended values before the output
     /// projection, (N, T, D), and the window residual of the same shape if it is made.
     fn attend(&self, x: &Tensor, call: LayerCall<'_>) -> Result<(Tensor, Option<Tensor>)> {
-        let (q, k, v) = self.queries_keys_values(x)?;
         let mask = if call.strategy.is_windowed() {
             AttentionMask::Windowed(call.window)
         } else if call.makes_residual {
@@ -185,7 +186,17 @@ impl SelfAttention {
         } else {
             AttentionMask::Full
         };
-        let attended = ops::attend(&q, &k, &v, self.n_heads, mask)?; // (N, T, D)
+        self.attend_masked(&self.queries_keys_values(x)?, mask)
+    }
+
+    /// What is attended under a mask: values before the output projection, (N, T, D), and
+    /// the window residual of the same shape if the mask asks for it.
+    fn attend_masked(
+        &self,
+        (q, k, v): &(Tensor, Tensor, Tensor),
+        mask: AttentionMask,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        let attended = ops::attend(q, k, v, self.n_heads, mask)?; // (N, T, D)
         Ok((attended.output, attended.window_residual))
     }
 }

@@ -1,9 +1,11 @@
 //! 2 · Makes a compression plan: drives Algorithm 1 of `dfa_core::search` with real
 //! forward passes on a batch of calibration inputs.
 //!
-//! - [`prefix_search`]: blocks before the one being tried run once, not once per candidate.
+//! - [`prefix_search`]: Algorithm 1 without computing anything twice.
 //! - [`plain_search`]: Algorithm 1 word for word, every candidate a whole forward pass;
 //!   slow, the reference for the other.
+//! - [`fast_search`]: a first look by the layers' own errors, one forward pass per step.
+//! - [`target`]: a goal instead of a threshold.
 //! - [`plan_file`]: its settings as text, and the plan file it ends with.
 //! - [`checkpoint`]: the state after each step on disk, so that a killed calibration goes
 //!   on where it was and ends with the identical plan.
@@ -12,24 +14,31 @@ use std::path::Path;
 
 use candle_core::Tensor;
 use dfa_core::metric::LossKind;
+use dfa_core::metric::image::ImageError;
 use dfa_core::metric::relative::LossError;
-use dfa_core::search::{CandidateLosses, SearchError, SearchRecord, SearchSettings, search_step};
+use dfa_core::search::{CellRecord, SearchError, SearchMode, SearchRecord, SearchSettings};
 use dfa_core::{CompressionPlan, PlanError, Step, Window};
 
+use crate::decoding::DecodeError;
 use crate::diffusion::denoiser::Denoiser;
 use crate::generate::RunError;
 use crate::observer::{Event, Observer};
 
 pub mod checkpoint;
+pub mod fast_search;
+mod lane;
 pub mod plain_search;
 pub mod plan_file;
 pub mod prefix_search;
 pub mod step_state;
+pub mod target;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use plain_search::PlainSearch;
-pub use prefix_search::PrefixSearch;
+use fast_search::FastSearch;
+use plain_search::PlainSearch;
+use prefix_search::PrefixSearch;
 pub use step_state::StepState;
+pub use target::{Reached, Target, calibrate_to, first_search};
 
 /// What a calibration is asked to do, besides the run it calibrates.
 #[derive(Clone, Debug)]
@@ -40,6 +49,9 @@ pub struct CalibrateRequest {
     pub loss: LossKind,
     /// The plan's window.
     pub window: Window,
+    /// Whether mode `exact` stops adding up a loss that is certain to be over its budget. The
+    /// plan is the same; such losses are recorded as lower bounds.
+    pub rejects_early: bool,
 }
 
 /// What a calibration gives.
@@ -50,8 +62,9 @@ pub struct Calibration {
     pub record: SearchRecord,
     /// The final latents of the calibration batch, made by the plan, (B, C, …).
     pub latent: Tensor,
-    /// Forward passes of single blocks, of this process (not those before a resume).
-    pub n_block_evaluations: u64,
+    /// Forward passes of single blocks, of this process (not those before a resume). One for
+    /// a single branch of a guided batch counts half.
+    pub n_block_evaluations: f64,
 }
 
 /// Why a calibration ended without a plan.
@@ -69,6 +82,15 @@ pub enum CalibrateError {
     /// The state could not be saved or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// There are no pictures whose likeness could be a goal.
+    #[error("a target of psnr compares pictures, but {0}; choose a target of macs or speedup")]
+    NoPictures(String),
+    /// The calibration images cannot be made.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The calibration images cannot be compared.
+    #[error(transparent)]
+    Metric(#[from] ImageError),
     /// The choices are no plan: a bug.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -123,31 +145,24 @@ pub fn calibrate(
         }
         _ => fresh(),
     };
+    let mut search: Box<dyn StepSearch> = match request.search.mode {
+        SearchMode::Fast => Box::new(FastSearch::new(denoiser, request, state, observer)),
+        SearchMode::Exact | SearchMode::RecordAll => {
+            Box::new(PrefixSearch::new(denoiser, request, state, observer))
+        }
+    };
     let n_steps = denoiser.sampler.n_steps();
     let first = record.shape().n_steps;
-    let mut search = PrefixSearch::new(denoiser, request, state, observer);
     for step in (first..n_steps).map(Step) {
         search.report(Event::StepStarted { step, n_steps });
-        let row = search_step(step, n_blocks, &request.search, &mut search)?;
-        record.push_row(row)?;
+        record.push_row(search.search(step)?)?;
         if let Some(saving) = saving {
-            Checkpoint::save(
-                saving.path,
-                saving.settings,
-                &record,
-                request,
-                search.state(),
-            )?;
+            let (path, settings) = (saving.path, saving.settings);
+            Checkpoint::save(path, settings, &record, request, search.state())?;
         }
         search.report(Event::StepDone { step, n_steps });
     }
-    let n_block_evaluations = search.n_block_evaluations();
-    Ok(Calibration {
-        plan: record.plan(request.window)?,
-        record,
-        latent: search.into_state().latent,
-        n_block_evaluations,
-    })
+    finished(record, search, request)
 }
 
 /// Algorithm 1 by whole forward passes, for comparison; see [`plain_search`].
@@ -162,22 +177,41 @@ pub fn calibrate_plainly(
     let n_blocks = denoiser.model.geometry().n_blocks;
     let mut record = SearchRecord::new(request.search.clone(), n_blocks);
     let state = StepState::start(denoiser, latent.clone());
-    let mut search = PlainSearch::new(denoiser, request, state);
+    let mut search = Box::new(PlainSearch::new(denoiser, request, state));
     for step in (0..denoiser.sampler.n_steps()).map(Step) {
-        record.push_row(search_step(step, n_blocks, &request.search, &mut search)?)?;
+        record.push_row(search.search(step)?)?;
     }
-    let n_block_evaluations = search.n_block_evaluations();
+    finished(record, search, request)
+}
+
+fn finished(
+    record: SearchRecord,
+    search: Box<dyn StepSearch + '_>,
+    request: &CalibrateRequest,
+) -> Result<Calibration, CalibrateError> {
     Ok(Calibration {
         plan: record.plan(request.window)?,
         record,
+        n_block_evaluations: search.n_block_evaluations(),
         latent: search.into_state().latent,
-        n_block_evaluations,
     })
 }
 
-// Both searches answer the same questions.
-const _: fn() = || {
-    fn answers<T: CandidateLosses<Error = CalibrateError>>() {}
-    answers::<PlainSearch<'_>>();
-    answers::<PrefixSearch<'_>>();
-};
+/// A way to search: one step of the run after the other.
+trait StepSearch {
+    /// Decides every block of `step` and lets the step run.
+    fn search(&mut self, step: Step) -> Result<Vec<CellRecord>, CalibrateError>;
+
+    /// The state after the last finished step.
+    fn state(&self) -> &StepState;
+
+    /// The state after the last finished step.
+    fn into_state(self: Box<Self>) -> StepState;
+
+    /// How many times a single block ran for the whole batch; for one of two branches
+    /// counts half.
+    fn n_block_evaluations(&self) -> f64;
+
+    /// Tells whoever watches.
+    fn report(&mut self, event: Event<'_>);
+}

@@ -10,6 +10,7 @@ use dfa_core::liveness::peak_cache_bytes;
 use dfa_core::metric::image::{Image, ImageError, ImageShape, Layout};
 use dfa_core::metric::psnr::{mse, psnr_of};
 use dfa_core::metric::ssim::{Border, ssim};
+use dfa_core::search::goal::MAX_PSNR_DB;
 use dfa_core::wire::report::{
     ImageMetrics, REPORT_FORMAT, REPORT_VERSION, Report, ReportCache, ReportCost, ReportModel,
     ReportPlan, ReportSettings, RunTiming, StrategyShare, Timings,
@@ -130,14 +131,42 @@ fn clip_metrics(
     })
 }
 
-/// MSE and SSIM of two pictures.
-fn frame_metrics(raw: &Picture, compressed: &Picture) -> Result<(f64, f64), ImageError> {
-    let shape = ImageShape {
-        width: raw.width(),
-        height: raw.height(),
+/// The mean PSNR of images or videos to the raw ones, in dB. Identical ones count
+/// [`MAX_PSNR_DB`]: their own is infinite.
+///
+/// # Errors
+/// [`ImageError`] if the sizes differ.
+pub fn mean_psnr_db(raw: &[Clip], compressed: &[Clip]) -> Result<f64, ImageError> {
+    let mut sum = 0.0;
+    for (raw, compressed) in raw.iter().zip(compressed) {
+        let pairs = raw.frames().iter().zip(compressed.frames());
+        let frames = pairs.map(|(raw, compressed)| frame_mse(raw, compressed));
+        let frames: Vec<f64> = frames.collect::<Result<_, _>>()?;
+        let mse = frames.iter().sum::<f64>() / frames.len() as f64;
+        sum += psnr_of(mse, 1.0).min(MAX_PSNR_DB);
+    }
+    Ok(sum / raw.len() as f64)
+}
+
+/// MSE of two pictures.
+fn frame_mse(raw: &Picture, compressed: &Picture) -> Result<f64, ImageError> {
+    let shape = shape_of(raw);
+    let (raw, compressed) = (raw.values(), compressed.values());
+    mse(&Image::new(shape, &raw)?, &Image::new(shape, &compressed)?)
+}
+
+fn shape_of(picture: &Picture) -> ImageShape {
+    ImageShape {
+        width: picture.width(),
+        height: picture.height(),
         channels: 3,
         layout: Layout::Interleaved,
-    };
+    }
+}
+
+/// MSE and SSIM of two pictures.
+fn frame_metrics(raw: &Picture, compressed: &Picture) -> Result<(f64, f64), ImageError> {
+    let shape = shape_of(raw);
     let (raw, compressed) = (raw.values(), compressed.values());
     let (raw, compressed) = (Image::new(shape, &raw)?, Image::new(shape, &compressed)?);
     let ssim = ssim(&raw, &compressed, 1.0, Border::Inside)?;

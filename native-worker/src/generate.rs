@@ -110,6 +110,36 @@ pub fn generate(
     })
 }
 
+/// Share of a raw step's seconds that its self-attention layers take on this machine, in
+/// whole hundredths: what other work on the machine changes is rounded away mostly.
+///
+/// # Errors
+/// [`RunError`].
+pub fn attention_share(
+    denoiser: &Denoiser<'_>,
+    latent: &Tensor,
+    observer: &dyn Observer,
+) -> Result<f64, RunError> {
+    let mut total_secs = 0.0;
+    let mut run = PlanRun::new(None, denoiser);
+    // The first pass reads the weights from the disk and is not counted.
+    for pass in 0..4 {
+        if observer.is_cancelled() {
+            return Err(RunError::Cancelled);
+        }
+        if pass == 1 {
+            run.attention.clear();
+            total_secs = 0.0;
+        }
+        let start = Instant::now();
+        run.forward(denoiser, Step(0), latent)?
+            .device()
+            .synchronize()?;
+        total_secs += start.elapsed().as_secs_f64();
+    }
+    Ok((100.0 * run.attention_secs()? / total_secs).round() / 100.0)
+}
+
 fn check_request(
     denoiser: &Denoiser<'_>,
     plan: Option<&CompressionPlan>,

@@ -15,6 +15,8 @@
 //! - [`linear`], [`mlp`], [`qk_norm`]: layers and how they are loaded.
 //! - [`vae`]: the image autoencoder.
 
+use std::ops::Range;
+
 use candle_core::{Result, Tensor};
 use dfa_core::Block;
 
@@ -163,6 +165,28 @@ pub trait Transformer: Send + Sync {
     /// # Errors
     /// If the input is not what this family takes.
     fn begin<'a>(&'a self, input: &StepInput<'_>) -> Result<Box<dyn ForwardPass + 'a>>;
+
+    /// The same, cut into passes over some of the batch's samples each (ranges of 0..N): a
+    /// pass gives the bits that the whole one gives for its samples, because none of them
+    /// sees another.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin), or if a range goes beyond the batch.
+    fn begin_parts<'a>(
+        &'a self,
+        input: &StepInput<'_>,
+        samples: &[Range<usize>],
+    ) -> Result<Vec<Box<dyn ForwardPass + 'a>>>;
+}
+
+/// Rows of tensors that hold one row per sample.
+fn rows<const K: usize>(tensors: &[Tensor; K], samples: &Range<usize>) -> Result<[Tensor; K]> {
+    let rows = tensors
+        .iter()
+        .map(|tensor| tensor.narrow(0, samples.start, samples.len()));
+    let rows: Vec<Tensor> = rows.collect::<Result<_>>()?;
+    rows.try_into()
+        .map_err(|_| candle_core::Error::Msg(format!("expected {K} tensors")))
 }
 
 /// A step's forward pass, cut where Algorithm 1 needs it cut: `embed`, then `block` for

@@ -3,12 +3,17 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Tensor;
-use dfa_core::search::CellRecord;
+use dfa_core::search::{CellRecord, Threshold};
 use dfa_core::{Block, Step};
 
 /// Something that happened in a run.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
+    /// A calibration that makes several searches begins one.
+    SearchStarted {
+        /// δ of this one.
+        threshold: Threshold,
+    },
     /// A denoising step begins.
     StepStarted {
         /// Which.

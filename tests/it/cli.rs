@@ -33,6 +33,9 @@ mod plan_check;
 // `dfa calibrate`, killed and interrupted.
 mod stopped_calibration;
 
+// `dfa calibrate` with a goal, and as a first look.
+mod target;
+
 // `dfa compare` against the plan file.
 mod report;
 

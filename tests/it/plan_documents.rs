@@ -150,7 +150,7 @@ fn the_schema_refuses_what_it_can() {
     check("\"left\":32", "\"left\":32,\"middle\":1");
     check("\"threshold\": 0.2", "\"threshold\": -0.2");
     check("\"relative\"", "\"lpips\"");
-    check("\"exact\"", "\"fast\"");
+    check("\"exact\"", "\"quick\"");
     check("\"loss\":0.5", "\"loss\":11");
     check("\"n_tokens\": 256", "\"n_tokens\": 0");
     check("\"labels\"", "\"tags\"");

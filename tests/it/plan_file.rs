@@ -66,7 +66,7 @@ fn with_search(record: SearchRecord) -> CheckedPlan {
 fn searched_cell(losses: &[f32], budget: f64, mode: SearchMode) -> CellRecord {
     let mut cell = CellRecord::first_step();
     for (candidate, &loss) in Strategy::CANDIDATES.into_iter().zip(losses) {
-        cell.measured.push(MeasuredLoss { candidate, loss });
+        cell.measured.push(MeasuredLoss::whole(candidate, loss));
         if cell.choice == Strategy::Full && f64::from(loss) < budget {
             cell.choice = candidate;
             if mode == SearchMode::Exact {

@@ -201,7 +201,10 @@ impl<'a> Bench<'a> {
 
     fn models(&self) -> Result<String, Failure> {
         let dit = self.random_model("dit-xl-2-512")?;
-        let mut sides = [self.ours("model-times")?, self.theirs("diffusers_peer.py")?];
+        let start = || {
+            let ours = self.ours("model-times")?;
+            Ok::<_, Failure>([ours, self.theirs("diffusers_peer.py")?])
+        };
         let question = |what, request, target| Question {
             what,
             request,
@@ -225,7 +228,9 @@ impl<'a> Bench<'a> {
             ),
             question("VAE, 512 × 512 pixels", format!("vae {dit}/vae 64 64"), 1.2),
         ];
-        self.against_pytorch(&mut sides, &questions)
+        let mut table = self.against_pytorch(&mut start()?, &questions)?;
+        table += &peak_memory_row(&mut start()?, &format!("forward {dit} 2"))?;
+        Ok(table)
     }
 
     /// What of the time that the saved MACs cost is really saved.
@@ -281,6 +286,25 @@ impl<'a> Bench<'a> {
         }
         Ok(folder.display().to_string())
     }
+}
+
+/// The most memory that both ever held for one request.
+fn peak_memory_row(sides: &mut [Peer; 2], request: &str) -> Result<String, Failure> {
+    let mut gibibytes = [0.0; 2];
+    for (side, gibibytes) in sides.iter_mut().zip(&mut gibibytes) {
+        side.ask(request)?;
+        *gibibytes = side.ask("memory")?.number("peak_bytes")? / f64::from(1 << 30);
+    }
+    let [ours, theirs] = gibibytes;
+    Ok(row(&[
+        "most memory of that step, mapped weights included".into(),
+        format!("{ours:.2} GiB"),
+        format!("{theirs:.2} GiB"),
+        format!("× {:.2}", ours / theirs),
+        String::new(),
+        "≤ 1.00".into(),
+        verdict(ours <= theirs),
+    ]))
 }
 
 fn ask(peer: &mut Peer, request: &str, samples: &mut Samples) -> Result<(), Failure> {

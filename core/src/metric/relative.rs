@@ -63,6 +63,20 @@ impl LossKind {
     /// # Errors
     /// [`LossError::LengthMismatch`].
     pub fn sum(self, reference: &[f32], candidate: &[f32]) -> Result<f64, LossError> {
+        self.add_terms(0.0, reference, candidate)
+    }
+
+    /// `sum` and then the terms of these elements: the parts of an output one after the
+    /// other give the very sum of the whole.
+    ///
+    /// # Errors
+    /// [`LossError::LengthMismatch`].
+    pub fn add_terms(
+        self,
+        sum: f64,
+        reference: &[f32],
+        candidate: &[f32],
+    ) -> Result<f64, LossError> {
         if reference.len() != candidate.len() {
             return Err(LossError::LengthMismatch {
                 reference: reference.len(),
@@ -70,7 +84,7 @@ impl LossKind {
             });
         }
         let pairs = reference.iter().zip(candidate);
-        Ok(pairs.map(|(&a, &b)| f64::from(self.term(a, b))).sum())
+        Ok(pairs.fold(sum, |sum, (&a, &b)| sum + f64::from(self.term(a, b))))
     }
 }
 
@@ -84,10 +98,19 @@ impl LossKind {
 /// [`LossError`] if the lengths differ or there is nothing to compare.
 pub fn loss(kind: LossKind, reference: &[f32], candidate: &[f32]) -> Result<f32, LossError> {
     let sum = kind.sum(reference, candidate)?;
-    if reference.is_empty() {
+    mean_of(sum, reference.len())
+}
+
+/// The loss from the sum of its terms. Rounding never turns the order around, so a partial
+/// sum gives a lower bound of the loss.
+///
+/// # Errors
+/// [`LossError::Empty`].
+pub fn mean_of(sum: f64, n_elements: usize) -> Result<f32, LossError> {
+    if n_elements == 0 {
         return Err(LossError::Empty);
     }
-    Ok((sum / reference.len() as f64) as f32)
+    Ok((sum / n_elements as f64) as f32)
 }
 
 /// Why a loss cannot be computed.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::grid::{Block, GridShape, Step};
 use crate::plan::{CompressionPlan, PlanError};
-use crate::search::SearchSettings;
+use crate::search::{SearchSettings, Threshold};
 use crate::strategy::Strategy;
 use crate::window::Window;
 
@@ -16,6 +16,34 @@ pub struct MeasuredLoss {
     pub candidate: Strategy,
     /// L(O, O′), dimensionless, finite, at least 0.
     pub loss: f32,
+    /// Whether the loss is at least this and was not added up further, because that was
+    /// enough to reject the candidate.
+    pub is_lower_bound: bool,
+}
+
+impl MeasuredLoss {
+    /// A loss of which every term was added up.
+    pub const fn whole(candidate: Strategy, loss: f32) -> Self {
+        Self {
+            candidate,
+            loss,
+            is_lower_bound: false,
+        }
+    }
+
+    /// A loss of which only so much is known: it is at least `loss`.
+    pub const fn at_least(candidate: Strategy, loss: f32) -> Self {
+        Self {
+            candidate,
+            loss,
+            is_lower_bound: true,
+        }
+    }
+
+    /// Whether the loss is known to be under the budget.
+    pub fn is_under(&self, budget: f64) -> bool {
+        !self.is_lower_bound && f64::from(self.loss) < budget
+    }
 }
 
 /// One cell of the search: its measurements and its choice.
@@ -36,12 +64,17 @@ impl CellRecord {
         }
     }
 
-    /// The loss measured for `candidate`, if it was tried.
+    /// The loss measured for `candidate`, if it was tried and all of it is known.
     pub fn loss_of(&self, candidate: Strategy) -> Option<f32> {
-        self.measured
-            .iter()
-            .find(|measured| measured.candidate == candidate)
+        self.measurement_of(candidate)
+            .filter(|measured| !measured.is_lower_bound)
             .map(|measured| measured.loss)
+    }
+
+    /// What was measured for `candidate`, if it was tried.
+    pub fn measurement_of(&self, candidate: Strategy) -> Option<&MeasuredLoss> {
+        let mut measured = self.measured.iter();
+        measured.find(|measured| measured.candidate == candidate)
     }
 }
 
@@ -113,6 +146,23 @@ impl SearchRecord {
     pub fn n_measured(&self) -> usize {
         let cells = self.rows.iter().flatten();
         cells.map(|cell| cell.measured.len()).sum()
+    }
+
+    /// A threshold above which no candidate is rejected: every recorded loss is under its
+    /// budget there.
+    pub fn largest_threshold(&self) -> Threshold {
+        let mut largest = 0.0;
+        for row in &self.rows {
+            for (block, cell) in row.iter().enumerate() {
+                let share = (block + 1) as f64 / self.n_blocks as f64;
+                for measured in &cell.measured {
+                    largest = f64::max(largest, f64::from(measured.loss) / share);
+                }
+            }
+        }
+        // A loss equal to its budget does not pass; one part in a thousand is far beyond
+        // rounding.
+        Threshold(largest * 1.001)
     }
 
     /// The plan that was chosen.

@@ -23,7 +23,7 @@ pub struct Redecision {
     /// Cells whose strategy differs from the recorded choice.
     pub changed: Vec<(Step, Block)>,
     /// Cells where a candidate that would have to be tried was never measured (a record
-    /// of mode `exact` stops at its winner); they are `full` here.
+    /// of mode `exact` stops at its winner), or not to the end; they are `full` here.
     pub unmeasured: Vec<(Step, Block)>,
 }
 
@@ -68,8 +68,12 @@ pub fn redecide(
 /// The choice of one cell; `None` if a loss that decides it was never measured.
 fn decide(cell: &CellRecord, candidates: &[Strategy], budget: f64) -> Option<Strategy> {
     for &candidate in candidates {
-        if f64::from(cell.loss_of(candidate)?) < budget {
+        let measured = cell.measurement_of(candidate)?;
+        if measured.is_under(budget) {
             return Some(candidate);
+        }
+        if f64::from(measured.loss) < budget {
+            return None;
         }
     }
     Some(Strategy::Full)

@@ -24,12 +24,13 @@ impl<F: Fn(usize, usize, Strategy) -> f32> CandidateLosses for Table<F> {
 
     fn loss_of(
         &mut self,
-        step: Step,
-        block: Block,
+        (step, block): (Step, Block),
         candidate: Strategy,
-    ) -> Result<f32, Infallible> {
+        _enough: f64,
+    ) -> Result<MeasuredLoss, Infallible> {
         self.asked.push((step.0, block.0, candidate));
-        Ok((self.loss)(step.0, block.0, candidate))
+        let loss = (self.loss)(step.0, block.0, candidate);
+        Ok(MeasuredLoss::whole(candidate, loss))
     }
 
     fn choose(&mut self, _: Step, _: Block, _: Strategy) -> Result<(), Infallible> {

@@ -218,10 +218,7 @@ mod tests {
         };
         let mut record = SearchRecord::new(settings, 1);
         record.push_row(vec![CellRecord::first_step()]).unwrap();
-        let measured = vec![MeasuredLoss {
-            candidate: Strategy::ShareSteps,
-            loss: 0.25,
-        }];
+        let measured = vec![MeasuredLoss::whole(Strategy::ShareSteps, 0.25)];
         let choice = Strategy::ShareSteps;
         record
             .push_row(vec![CellRecord { measured, choice }])

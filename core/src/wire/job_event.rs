@@ -95,8 +95,12 @@ pub struct DecisionLoss {
     /// The candidate.
     #[serde(with = "as_text")]
     pub candidate: Strategy,
-    /// L(O, O′).
+    /// L(O, O′), or in mode `fast` the local loss.
     pub loss: f32,
+    /// Whether the loss is at least this: the candidate was rejected before all of it was
+    /// added up.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub at_least: bool,
 }
 
 impl DecisionEvent {
@@ -105,6 +109,7 @@ impl DecisionEvent {
         let measured = record.measured.iter().map(|measured| DecisionLoss {
             candidate: measured.candidate,
             loss: measured.loss,
+            at_least: measured.is_lower_bound,
         });
         Self {
             step,
@@ -149,10 +154,7 @@ mod tests {
     #[test]
     fn events_are_flat_json_with_a_type() {
         let record = CellRecord {
-            measured: vec![MeasuredLoss {
-                candidate: Strategy::ShareSteps,
-                loss: 0.25,
-            }],
+            measured: vec![MeasuredLoss::whole(Strategy::ShareSteps, 0.25)],
             choice: Strategy::Full,
         };
         let event = JobEvent {

@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::branch::ResidualHalf;
 use crate::metric::LossKind;
 use crate::sampler::SamplerKind;
-use crate::search::{SearchMode, Threshold};
+use crate::search::{Goal, SearchMode, Threshold};
 use crate::strategy::Strategy;
 use crate::window::WindowChoice;
 use crate::wire::as_text;
@@ -101,9 +101,21 @@ pub struct CalibrateJob {
     /// Half of the residual that `wa_rs+asc` uses. Default: conditional.
     #[serde(default, with = "as_text::optional")]
     pub residual_half: Option<ResidualHalf>,
-    /// δ: a number, or the paper's D1 to D6.
-    #[serde(default = "default_threshold", with = "number_or_name")]
-    pub threshold: Threshold,
+    /// δ: a number, or the paper's D1 to D6. Default: D2, unless there is a target.
+    #[serde(
+        default,
+        with = "number_or_name",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub threshold: Option<Threshold>,
+    /// What the plan is to reach, instead of a threshold: `macs=50%`, `speedup=1.5` or
+    /// `psnr>=30`.
+    #[serde(
+        default,
+        with = "as_text::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub target: Option<Goal>,
     /// Keys on each side: a number, a share of the tokens like `"1/8"`, or `"LEFT,RIGHT"`.
     #[serde(default, with = "window_choice")]
     pub window: WindowChoice,
@@ -113,9 +125,13 @@ pub struct CalibrateJob {
     /// Candidates in the order in which they are tried. Default: all that the run allows.
     #[serde(default)]
     pub candidates: Option<Vec<StrategyName>>,
-    /// `exact`, or `record-all` for plans that can be decided again at any threshold.
+    /// `exact`, `record-all` for plans that can be decided again at any threshold, or `fast`
+    /// for a first look.
     #[serde(default, with = "search_mode")]
     pub search: SearchMode,
+    /// With `exact`: give a candidate up as soon as its loss is certain to be over budget.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub reject_early: bool,
 }
 
 /// Makes images, raw or with a plan.
@@ -294,6 +310,13 @@ impl fmt::Display for JobKind {
     }
 }
 
+impl CalibrateJob {
+    /// δ where no target is given.
+    pub fn threshold_or_default(&self) -> Threshold {
+        self.threshold.unwrap_or_else(default_threshold)
+    }
+}
+
 /// A class: its index, or a name of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -350,7 +373,7 @@ mod search_mode {
         let mode = SearchMode::ALL
             .into_iter()
             .find(|mode| mode.as_str() == text);
-        mode.ok_or_else(|| D::Error::custom("search is exact or record-all"))
+        mode.ok_or_else(|| D::Error::custom("search is exact, record-all or fast"))
     }
 }
 
@@ -391,21 +414,33 @@ mod number_or_name {
     use super::*;
 
     pub(super) fn serialize<S: Serializer>(
-        threshold: &Threshold,
+        threshold: &Option<Threshold>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(threshold.value())
+        match threshold {
+            Some(threshold) => serializer.serialize_f64(threshold.value()),
+            None => serializer.serialize_none(),
+        }
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Threshold, D::Error> {
-        let read = match deserializer.deserialize_any(NumberOrText)? {
-            Either::Whole(value) => Threshold::new(value as f64),
-            Either::Fraction(value) => Threshold::new(value),
-            Either::Text(text) => text.parse(),
-        };
-        read.map_err(D::Error::custom)
+    ) -> Result<Option<Threshold>, D::Error> {
+        let given = Option::<Given>::deserialize(deserializer)?;
+        Ok(given.map(|Given(threshold)| threshold))
+    }
+
+    struct Given(Threshold);
+
+    impl<'de> Deserialize<'de> for Given {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let read = match deserializer.deserialize_any(NumberOrText)? {
+                Either::Whole(value) => Threshold::new(value as f64),
+                Either::Fraction(value) => Threshold::new(value),
+                Either::Text(text) => text.parse(),
+            };
+            read.map(Self).map_err(D::Error::custom)
+        }
     }
 }
 

@@ -157,7 +157,7 @@ pub struct SearchFields {
     pub loss: String,
     /// Candidates, in the order in which they are tried.
     pub candidates: Vec<String>,
-    /// `exact` or `record-all`.
+    /// `exact`, `record-all` or `fast`.
     pub mode: String,
     /// What was measured, `[step][block]`, in the order of measurement.
     pub losses: Rows<Vec<LossFields>>,
@@ -169,8 +169,12 @@ pub struct SearchFields {
 pub struct LossFields {
     /// Plan string of the candidate.
     pub candidate: String,
-    /// L(O, O′).
+    /// L(O, O′), or in mode `fast` the local loss.
     pub loss: f32,
+    /// Whether the loss is at least this: the candidate was rejected before all of it was
+    /// added up.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub at_least: bool,
 }
 
 /// `fingerprint` in a plan file. The number of blocks is that of `strategies`.

@@ -69,6 +69,12 @@ pub(crate) fn conditional_half(x: &Tensor) -> Result<Tensor> {
     x.narrow(0, 0, n / 2)
 }
 
+/// The second half of a `[cond; uncond]` batch: (N, …) → (N/2, …).
+pub(crate) fn unconditional_half(x: &Tensor) -> Result<Tensor> {
+    let n = conditional_half(x)?.dim(0)?;
+    x.narrow(0, n, n)
+}
+
 /// The two kept tensors of a layer.
 #[derive(Clone, Debug, Default)]
 pub struct LayerCache {

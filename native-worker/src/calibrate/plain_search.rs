@@ -4,14 +4,15 @@
 
 use candle_core::Tensor;
 use dfa_core::metric::relative;
-use dfa_core::search::CandidateLosses;
+use dfa_core::search::{CandidateLosses, CellRecord, MeasuredLoss, search_step};
 use dfa_core::{Block, Step, Strategy};
 
 use super::step_state::{StepState, values_of};
-use super::{CalibrateError, CalibrateRequest};
+use super::{CalibrateError, CalibrateRequest, StepSearch};
 use crate::attention::CacheUpdate;
 use crate::diffusion::denoiser::Denoiser;
 use crate::generate::RunError;
+use crate::observer::Event;
 
 /// Answers Algorithm 1's questions.
 pub struct PlainSearch<'a> {
@@ -43,16 +44,6 @@ impl<'a> PlainSearch<'a> {
         }
     }
 
-    /// How many times a single block ran.
-    pub fn n_block_evaluations(&self) -> u64 {
-        self.n_block_evaluations
-    }
-
-    /// The state after the last finished step.
-    pub fn into_state(self) -> StepState {
-        self.state
-    }
-
     /// A whole forward pass: the raw output (N, C_out, …) and what each layer leaves behind.
     fn forward(
         &mut self,
@@ -76,6 +67,27 @@ impl<'a> PlainSearch<'a> {
     }
 }
 
+impl StepSearch for PlainSearch<'_> {
+    fn search(&mut self, step: Step) -> Result<Vec<CellRecord>, CalibrateError> {
+        let (n_blocks, settings) = (self.row.len(), &self.request.search);
+        Ok(search_step(step, n_blocks, settings, self)?)
+    }
+
+    fn state(&self) -> &StepState {
+        &self.state
+    }
+
+    fn into_state(self: Box<Self>) -> StepState {
+        self.state
+    }
+
+    fn n_block_evaluations(&self) -> f64 {
+        self.n_block_evaluations as f64
+    }
+
+    fn report(&mut self, _: Event<'_>) {}
+}
+
 impl CandidateLosses for PlainSearch<'_> {
     type Error = CalibrateError;
 
@@ -88,14 +100,15 @@ impl CandidateLosses for PlainSearch<'_> {
 
     fn loss_of(
         &mut self,
-        step: Step,
-        block: Block,
+        (step, block): (Step, Block),
         candidate: Strategy,
-    ) -> Result<f32, CalibrateError> {
+        _enough: f64,
+    ) -> Result<MeasuredLoss, CalibrateError> {
         let mut row = self.row.clone();
         row[block.0] = candidate;
         let output = values_of(&self.forward(step, &row)?.0)?;
-        Ok(relative::loss(self.request.loss, &self.reference, &output)?)
+        let loss = relative::loss(self.request.loss, &self.reference, &output)?;
+        Ok(MeasuredLoss::whole(candidate, loss))
     }
 
     fn choose(&mut self, _: Step, block: Block, choice: Strategy) -> Result<(), CalibrateError> {

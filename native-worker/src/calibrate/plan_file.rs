@@ -4,7 +4,7 @@
 use dfa_core::wire::{CheckedPlan, ContentHash, PlanSearch};
 
 use super::checkpoint::Settings;
-use super::{CalibrateRequest, Calibration};
+use super::{CalibrateRequest, Calibration, Reached};
 use crate::run_setup::RunSetup;
 
 /// Everything that decides the plan, by name.
@@ -41,6 +41,7 @@ pub fn settings(setup: &RunSetup, request: &CalibrateRequest) -> Settings {
         ("loss", request.loss.to_string()),
         ("candidates", candidates.join(",")),
         ("search", request.search.mode.as_str().to_owned()),
+        ("reject_early", request.rejects_early.to_string()),
     ];
     entries.map(|(name, value)| (name.to_owned(), value)).into()
 }
@@ -61,5 +62,13 @@ pub fn plan_of(setup: &RunSetup, request: &CalibrateRequest, found: &Calibration
         provenance: Some(setup.provenance()),
         edited_from: None,
         notes: None,
+    }
+}
+
+/// The plan file of a finished calibration with a goal; its notes say what was reached.
+pub fn plan_reached(setup: &RunSetup, reached: &Reached) -> CheckedPlan {
+    CheckedPlan {
+        notes: Some(reached.words()),
+        ..plan_of(setup, &reached.request, &reached.calibration)
     }
 }

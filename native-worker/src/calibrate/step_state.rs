@@ -1,7 +1,7 @@
 //! What a calibration carries from step to step, and one block of a forward pass over it.
-//! Both searches share this; they differ only in which blocks they run when.
+//! Every search shares the state; the plain one runs its blocks here.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use dfa_core::{Block, Step, Strategy, Window};
 
 use crate::attention::{CacheUpdate, LayerCache, LayerCall, Retention, SelfAttention};
@@ -9,6 +9,7 @@ use crate::diffusion::denoiser::Denoiser;
 use crate::diffusion::sampler::SamplerState;
 use crate::generate::{RunError, ensure_finite};
 use crate::model::ForwardPass;
+use crate::observer::{Event, Observer};
 
 /// State between two steps.
 pub struct StepState {
@@ -72,6 +73,22 @@ impl StepState {
         self.caches[block.0].adopt(update, Retention::ALL);
     }
 
+    /// Tells the observer what the images will probably look like, if it wants to know, from
+    /// the step's raw output (N, C_out, …).
+    pub(crate) fn show_prediction(
+        &self,
+        denoiser: &Denoiser<'_>,
+        step: Step,
+        output: &Tensor,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RunError> {
+        if observer.wants_prediction(step) {
+            let clean = &denoiser.predict_clean(step, &self.latent, output)?;
+            observer.event(Event::Predicted { step, clean });
+        }
+        Ok(())
+    }
+
     /// Lets the sampler go on with the step's raw output (N, C_out, …).
     pub(crate) fn advance(
         &mut self,
@@ -86,5 +103,6 @@ impl StepState {
 
 /// A tensor's elements, row-major.
 pub(crate) fn values_of(tensor: &Tensor) -> Result<Vec<f32>, RunError> {
-    Ok(tensor.flatten_all()?.to_vec1()?)
+    let values = tensor.flatten_all()?.to_dtype(DType::F32)?;
+    Ok(values.to_vec1()?)
 }

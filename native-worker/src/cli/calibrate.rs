@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args;
 use dfa_core::Strategy;
 use dfa_core::cost::PlanCost;
-use dfa_core::search::Threshold;
+use dfa_core::search::{Goal, Threshold};
 use dfa_core::wire::{CheckedPlan, plan_hash};
 use serde_json::json;
 
@@ -16,7 +16,8 @@ use super::search_flags::SearchFlags;
 use super::terminal::{self, Progress, StopButton};
 use super::{Failure, GlobalFlags};
 use crate::calibrate::{
-    self, CalibrateError, Calibration, Checkpoint, CheckpointError, Saving, plan_file,
+    CalibrateError, CalibrateRequest, Checkpoint, CheckpointError, Saving, Target, calibrate,
+    calibrate_to, first_search, plan_file,
 };
 use crate::generate::RunError;
 use crate::run_setup::{Purpose, RunSetup};
@@ -35,6 +36,16 @@ pub(crate) struct CalibrateArgs {
         default_value = "D2"
     )]
     threshold: Threshold,
+    /// What the plan is to reach, instead of a threshold: macs=50% (attention MACs kept, at
+    /// most), speedup=1.5 (predicted, at least) or psnr>=30 (dB, mean of the calibration
+    /// images, at least). Exit code 1 if it cannot be reached; the plan is then the nearest.
+    #[arg(
+        long,
+        env = "DFA_TARGET",
+        value_name = "GOAL",
+        conflicts_with = "threshold"
+    )]
+    target: Option<Goal>,
     #[command(flatten)]
     search: SearchFlags,
     /// Go on with a calibration that was stopped.
@@ -66,7 +77,11 @@ pub(super) fn run(args: &CalibrateArgs, global: GlobalFlags) -> Result<ExitCode,
     super::run_flags::ensure_parent(&args.output)?;
     let setup = args.run.prepare(Purpose::Calibrate, None)?;
     let request = args.search.request(args.threshold, &setup)?;
-    let settings = plan_file::settings(&setup, &request);
+    let saved = match args.target {
+        Some(_) => &first_search(&request),
+        None => &request,
+    };
+    let settings = plan_file::settings(&setup, saved);
     let saving = Saving {
         path: &state,
         settings: &settings,
@@ -82,18 +97,11 @@ pub(super) fn run(args: &CalibrateArgs, global: GlobalFlags) -> Result<ExitCode,
         progress.skip(saved.record.shape().n_cells());
     }
     let start = Instant::now();
-    let denoiser = setup.whole_denoiser();
-    let found = calibrate::calibrate(
-        &denoiser,
-        &request,
-        &setup.latent,
-        Some(&saving),
-        &mut progress,
-    );
+    let found = find(args.target, &setup, &request, &saving, &mut progress);
     progress.finish();
     let found = found.map_err(|error| explain(error, &state))?;
     let elapsed_secs = start.elapsed().as_secs_f64();
-    let plan = plan_file::plan_of(&setup, &request, &found);
+    let plan = &found.plan;
     let text = plan.to_json().map_err(Failure::failed)?;
     write_whole(&args.output, text.as_bytes()).map_err(|error| {
         Failure::failed(
@@ -102,7 +110,49 @@ pub(super) fn run(args: &CalibrateArgs, global: GlobalFlags) -> Result<ExitCode,
     })?;
     // The plan is safe; a state that cannot be removed is only clutter.
     let _ = std::fs::remove_file(&state);
-    report(args, global, &setup, (&plan, &found), elapsed_secs)
+    report(args, global, &setup, &found, elapsed_secs)
+}
+
+/// What a calibration found, by a threshold or a goal.
+struct Found {
+    plan: CheckedPlan,
+    /// Losses that the search of the plan measured.
+    n_losses: usize,
+    /// Of all searches.
+    n_block_evaluations: f64,
+    /// How a goal was reached, in words, and whether it was.
+    goal: Option<(String, bool)>,
+}
+
+fn find(
+    target: Option<Goal>,
+    setup: &RunSetup,
+    request: &CalibrateRequest,
+    saving: &Saving<'_>,
+    progress: &mut Progress,
+) -> Result<Found, CalibrateError> {
+    let Some(goal) = target else {
+        let denoiser = setup.whole_denoiser();
+        let found = calibrate(&denoiser, request, &setup.latent, Some(saving), progress)?;
+        return Ok(Found {
+            plan: plan_file::plan_of(setup, request, &found),
+            n_losses: found.record.n_measured(),
+            n_block_evaluations: found.n_block_evaluations,
+            goal: None,
+        });
+    };
+    let target = Target {
+        setup,
+        request,
+        goal,
+    };
+    let reached = calibrate_to(target, Some(saving), progress)?;
+    Ok(Found {
+        plan: plan_file::plan_reached(setup, &reached),
+        n_losses: reached.calibration.record.n_measured(),
+        n_block_evaluations: reached.n_block_evaluations,
+        goal: Some((reached.words(), reached.suited.is_met)),
+    })
 }
 
 /// `PLAN.state`.
@@ -141,9 +191,20 @@ fn report(
     args: &CalibrateArgs,
     global: GlobalFlags,
     setup: &RunSetup,
-    (plan, found): (&CheckedPlan, &Calibration),
+    found: &Found,
     elapsed_secs: f64,
 ) -> Result<ExitCode, Failure> {
+    let plan = &found.plan;
+    if let Some((words, false)) = &found.goal {
+        return Err(Failure::failed(anyhow::anyhow!(
+            "{words}; {} holds that plan",
+            args.output.display()
+        )));
+    }
+    let threshold = plan
+        .search
+        .as_ref()
+        .map(|search| search.record.settings().threshold.value());
     let cost = PlanCost::of(&plan.plan, setup.layer_shape(), setup.run.guidance.is_on());
     let hash = plan_hash(&plan.plan);
     if global.json {
@@ -152,9 +213,9 @@ fn report(
             .map(|s| (s.to_string(), plan.plan.count(*s).into()))
             .collect();
         let summary = json!({
-            "plan": args.output, "plan_hash": hash.to_string(), "threshold": args.threshold.value(),
+            "plan": args.output, "plan_hash": hash.to_string(), "threshold": threshold,
             "attention_kept_share": cost.attention_kept_share(), "layer_kept_share": cost.layer_kept_share(),
-            "strategies": counts, "n_losses": found.record.n_measured(),
+            "strategies": counts, "n_losses": found.n_losses,
             "n_block_evaluations": found.n_block_evaluations, "elapsed_secs": elapsed_secs,
         });
         terminal::print_result(&summary.to_string())?;
@@ -174,6 +235,14 @@ fn report(
             args.output.display(),
             args.run.model.display()
         ));
+    }
+    if let Some((words, _)) = &found.goal {
+        terminal::note(words);
+    }
+    if args.search.is_fast() {
+        terminal::note(
+            "a first look, by the layers' own errors: calibrate without --search fast before the plan is used; `dfa plan diff` shows how far both agree",
+        );
     }
     let full_share = plan.plan.count(Strategy::Full) as f64 / plan.plan.shape().n_cells() as f64;
     if full_share >= 0.95 {

@@ -36,12 +36,22 @@ pub(crate) struct SearchFlags {
     )]
     candidates: Option<Vec<Strategy>>,
     /// exact stops at the first candidate under budget; record-all measures every
-    /// candidate, so that the plan can be decided again at any threshold.
+    /// candidate, so that the plan can be decided again at any threshold; fast is a first
+    /// look in seconds, by the error of each layer instead of the model's.
     #[arg(long, env = "DFA_SEARCH", value_name = "MODE", default_value = "exact")]
     search: SearchModeArg,
+    /// With exact: give a candidate up as soon as its loss is certain to be over budget. The
+    /// plan is the same; the losses of such candidates are recorded as lower bounds.
+    #[arg(long, env = "DFA_REJECT_EARLY", value_parser = super::switch())]
+    reject_early: bool,
 }
 
 impl SearchFlags {
+    /// Whether only a first look is asked for.
+    pub(crate) const fn is_fast(&self) -> bool {
+        matches!(self.search, SearchModeArg::Fast)
+    }
+
     /// The request at this threshold; what depends on the run is taken from `setup`.
     pub(crate) fn request(
         &self,
@@ -62,6 +72,7 @@ impl SearchFlags {
             },
             loss: self.loss,
             window: self.window.for_tokens(setup.n_tokens()),
+            rejects_early: self.reject_early,
         })
     }
 }
@@ -70,6 +81,7 @@ impl SearchFlags {
 enum SearchModeArg {
     Exact,
     RecordAll,
+    Fast,
 }
 
 impl From<SearchModeArg> for SearchMode {
@@ -77,6 +89,7 @@ impl From<SearchModeArg> for SearchMode {
         match mode {
             SearchModeArg::Exact => Self::Exact,
             SearchModeArg::RecordAll => Self::RecordAll,
+            SearchModeArg::Fast => Self::Fast,
         }
     }
 }

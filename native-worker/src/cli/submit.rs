@@ -102,7 +102,7 @@ fn request_of(args: &SubmitArgs) -> Result<Value, Failure> {
     Ok(Value::Object(request))
 }
 
-/// Numbers are numbers, everything else is text.
+/// Numbers, true and false are themselves, everything else is text.
 fn value_of(name: &str, text: &str) -> Value {
     match name {
         TEXTS => return vec![text].into(),
@@ -115,7 +115,7 @@ fn value_of(name: &str, text: &str) -> Value {
         return parts.map(|part| value_of("", part)).collect();
     }
     match serde_json::from_str(text) {
-        Ok(Value::Number(number)) => Value::Number(number),
+        Ok(value @ (Value::Number(_) | Value::Bool(_))) => value,
         _ => text.into(),
     }
 }
@@ -131,6 +131,8 @@ mod tests {
             assert_eq!(value_of(name, text), expected, "{name}={text}");
         };
         check("steps", "20", json!(20));
+        check("reject_early", "true", json!(true));
+        check("target", "macs=50%", json!("macs=50%"));
         check("guidance_scale", "3.5", json!(3.5));
         check("threshold", "D2", json!("D2"));
         check("size", "64x64", json!("64x64"));

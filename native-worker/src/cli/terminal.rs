@@ -132,6 +132,7 @@ impl Progress {
 impl Observer for Progress {
     fn event(&mut self, event: Event<'_>) {
         match (event, self.unit) {
+            (Event::SearchStarted { .. }, Unit::Cells) => self.skip(0),
             (Event::StepStarted { step, n_steps }, _) => {
                 self.bar
                     .set_message(format!("step {}/{n_steps}", step.0 + 1));

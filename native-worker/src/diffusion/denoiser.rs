@@ -37,13 +37,29 @@ impl<'a> Denoiser<'a> {
     /// # Errors
     /// If the condition is not what the model takes.
     pub fn begin(&self, step: Step) -> Result<Box<dyn ForwardPass + 'a>> {
-        self.model.begin(&StepInput {
+        self.model.begin(&self.input(step))
+    }
+
+    /// Begins the forward passes of `step` for each branch apart, the conditional one
+    /// first; an unguided run has one.
+    ///
+    /// # Errors
+    /// If the condition is not what the model takes.
+    pub fn begin_branches(&self, step: Step) -> Result<Vec<Box<dyn ForwardPass + 'a>>> {
+        let n = self.condition.n_images();
+        let branches = (0..self.guidance.n_branches()).map(|branch| branch * n..(branch + 1) * n);
+        let branches: Vec<Range<usize>> = branches.collect();
+        self.model.begin_parts(&self.input(step), &branches)
+    }
+
+    fn input(&self, step: Step) -> StepInput<'_> {
+        StepInput {
             timestep: self.sampler.timesteps()[step.0],
             condition: &self.condition,
             guided: self.guidance.is_on(),
             size: self.size,
             video: self.video,
-        })
+        }
     }
 
     /// Latent (B, C, …) → hidden state (N, T, D) before the first block.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use dfa_core::Strategy;
+use dfa_core::search::Goal;
 use dfa_core::wire::job::{JobError, JobErrorCode, JobPhase};
 use dfa_core::wire::{CheckedPlan, JobRequest, Report};
 
@@ -11,7 +12,8 @@ use super::job_observer::{JobLine, JobObserver, WorkSize};
 use super::model_catalog::ServedModel;
 use super::validate::{self, CheckedJob, JobTask};
 use crate::calibrate::{
-    CalibrateError, CalibrateRequest, Checkpoint, CheckpointError, Saving, calibrate, plan_file,
+    CalibrateError, CalibrateRequest, Checkpoint, CheckpointError, Saving, Target, calibrate,
+    calibrate_to, first_search, plan_file,
 };
 use crate::compare::{CompareError, compare};
 use crate::device::Placement;
@@ -143,14 +145,17 @@ pub fn execute(
             search,
             loss,
             window,
+            target,
+            rejects_early,
         } => {
             let window = window.for_tokens(setup.n_tokens());
             let request = CalibrateRequest {
                 search,
                 loss,
                 window,
+                rejects_early,
             };
-            make_plan(assignment, &setup, &request, line)
+            make_plan(assignment, &setup, (&request, target), line)
         }
         JobTask::Generate { batch_size } => make_images(&setup, plan, batch_size, line),
         JobTask::Compare { batch_size } => {
@@ -164,10 +169,14 @@ pub fn execute(
 fn make_plan(
     assignment: &Assignment,
     setup: &RunSetup,
-    request: &CalibrateRequest,
+    (request, target): (&CalibrateRequest, Option<Goal>),
     line: &JobLine,
 ) -> Result<Made, Unmade> {
-    let settings = plan_file::settings(setup, request);
+    let saved = match target {
+        Some(_) => &first_search(request),
+        None => request,
+    };
+    let settings = plan_file::settings(setup, saved);
     let path = &assignment.state_file;
     let n_decided = match Checkpoint::load(path, &settings) {
         Ok(saved) => Some(saved.record.shape().n_cells()),
@@ -192,20 +201,31 @@ fn make_plan(
             n_batches: 1,
             alternates: false,
             batch_size: setup.n_images(),
-            search: Some((n_blocks, request.search.threshold)),
+            search: Some((n_blocks, saved.search.threshold)),
+            n_searches: if target.is_some() { 2 } else { 1 },
             n_decided: n_decided.unwrap_or(0),
         },
     );
-    let denoiser = setup.whole_denoiser();
-    let found = calibrate(
-        &denoiser,
-        request,
-        &setup.latent,
-        Some(&saving),
-        &mut observer,
-    );
-    let found = found.map_err(uncalibrated)?;
-    let plan = plan_file::plan_of(setup, request, &found);
+    let plan = match target {
+        None => {
+            let (denoiser, latent) = (setup.whole_denoiser(), &setup.latent);
+            let found = calibrate(&denoiser, request, latent, Some(&saving), &mut observer);
+            plan_file::plan_of(setup, request, &found.map_err(uncalibrated)?)
+        }
+        Some(goal) => {
+            let target = Target {
+                setup,
+                request,
+                goal,
+            };
+            let reached = calibrate_to(target, Some(&saving), &mut observer);
+            let reached = reached.map_err(uncalibrated)?;
+            if !reached.suited.is_met {
+                line.warn("target_not_reached", reached.words());
+            }
+            plan_file::plan_reached(setup, &reached)
+        }
+    };
     warn_if_mostly_full(&plan, line);
     let text = plan
         .to_json()
@@ -242,6 +262,7 @@ fn image_work(setup: &RunSetup, batch_size: usize, alternates: bool) -> WorkSize
         alternates,
         batch_size,
         search: None,
+        n_searches: 1,
         n_decided: 0,
     }
 }

@@ -97,7 +97,9 @@ pub struct WorkSize {
     pub batch_size: usize,
     /// Blocks and δ of a calibration.
     pub search: Option<(usize, Threshold)>,
-    /// Cells that an earlier attempt decided.
+    /// Searches that it probably takes.
+    pub n_searches: usize,
+    /// Cells of the first search that an earlier attempt decided.
     pub n_decided: usize,
 }
 
@@ -109,6 +111,7 @@ pub struct JobObserver {
     step: usize,
     n_decided_in_step: usize,
     n_decided: usize,
+    n_searches_done: usize,
     start: Instant,
     last_progress: Option<Instant>,
 }
@@ -122,6 +125,7 @@ impl JobObserver {
             step: 0,
             n_decided_in_step: 0,
             n_decided: size.n_decided,
+            n_searches_done: 0,
             size,
             start: Instant::now(),
             last_progress: None,
@@ -141,7 +145,15 @@ impl JobObserver {
 
     fn done_share(&self) -> f64 {
         let (done, all) = match self.size.search {
-            Some((n_blocks, _)) => (self.n_decided, self.size.n_steps * n_blocks),
+            Some((n_blocks, _)) => {
+                let n_cells = self.size.n_steps * n_blocks;
+                // A further search than was expected goes on from where the last one began.
+                let n_done = self.n_searches_done.min(self.size.n_searches - 1);
+                (
+                    n_done * n_cells + self.n_decided,
+                    self.size.n_searches * n_cells,
+                )
+            }
             None => (
                 self.n_batches_done() * self.size.n_steps + self.step,
                 self.size.n_batches * self.size.n_steps,
@@ -153,7 +165,8 @@ impl JobObserver {
     fn eta_secs(&self) -> Option<f64> {
         let before = match self.size.search {
             Some((n_blocks, _)) => {
-                self.size.n_decided as f64 / (self.size.n_steps * n_blocks).max(1) as f64
+                let n_cells = self.size.n_searches * self.size.n_steps * n_blocks;
+                self.size.n_decided as f64 / n_cells.max(1) as f64
             }
             None => 0.0,
         };
@@ -183,6 +196,17 @@ impl JobObserver {
         self.line.send(JobEventData::Progress(progress));
     }
 
+    fn search_started(&mut self, threshold: Threshold) {
+        // The first one may go on from what an earlier attempt decided.
+        if self.n_begun > 0 {
+            self.n_decided = 0;
+            self.n_searches_done += 1;
+        }
+        if let Some((_, current)) = &mut self.size.search {
+            *current = threshold;
+        }
+    }
+
     fn decided(&mut self, event: DecisionEvent) {
         self.n_decided += 1;
         self.n_decided_in_step += 1;
@@ -205,6 +229,7 @@ impl Observer for JobObserver {
     fn event(&mut self, event: Event<'_>) {
         self.line.signs.touch();
         match event {
+            Event::SearchStarted { threshold } => self.search_started(threshold),
             Event::StepStarted { step, .. } => {
                 if self.n_begun == 0 || (step.0 == 0 && self.size.search.is_none()) {
                     self.n_begun += 1;

@@ -3,9 +3,9 @@
 //! submitted and again when it begins.
 
 use dfa_core::metric::LossKind;
-use dfa_core::search::{SearchSettings, check_candidates, default_candidates};
+use dfa_core::search::{Goal, Quantity, SearchSettings, check_candidates, default_candidates};
 use dfa_core::window::WindowChoice;
-use dfa_core::wire::job_request::{FieldName, JobRequest, Label, MAX_PROMPT_CHARS};
+use dfa_core::wire::job_request::{CalibrateJob, FieldName, JobRequest, Label, MAX_PROMPT_CHARS};
 use dfa_core::wire::pixel_size::PixelSize;
 use dfa_core::wire::{CheckedPlan, FingerprintField, JobKind};
 
@@ -36,6 +36,10 @@ pub enum JobTask {
         loss: LossKind,
         /// The window; its size depends on the tokens.
         window: WindowChoice,
+        /// What the plan is to reach; its threshold is then found, not given.
+        target: Option<Goal>,
+        /// Whether candidates are given up as soon as they are certain to fail.
+        rejects_early: bool,
     },
     /// Make images.
     Generate {
@@ -151,7 +155,7 @@ pub fn check(
         let remedy = "calibrate works without pictures; choose another model for them";
         return Err(invalid("model", request.model(), reason, remedy));
     }
-    let task = task(request, &run)?;
+    let task = task(request, &run, model)?;
     let spec = fields.spec;
     Ok(CheckedJob { spec, task })
 }
@@ -396,7 +400,26 @@ fn check_plan(
     Ok(())
 }
 
-fn task(request: &JobRequest, run: &CheckedRun) -> Result<JobTask, Invalid> {
+/// A target stands alone, and one of PSNR needs pictures.
+fn checked_target(job: &CalibrateJob, model: &ServedModel) -> Result<Option<Goal>, Invalid> {
+    let Some(goal) = job.target else {
+        return Ok(None);
+    };
+    if job.threshold.is_some() {
+        let problem = "a threshold is given as well";
+        let remedy = "give the one or the other: a target finds its own threshold";
+        return Err(invalid("target", goal, problem, remedy));
+    }
+    if goal.quantity() == Quantity::Psnr
+        && let Some(reason) = why_no_pictures(&model.folder)
+    {
+        let remedy = "choose a target of macs or speedup";
+        return Err(invalid("target", goal, reason, remedy));
+    }
+    Ok(Some(goal))
+}
+
+fn task(request: &JobRequest, run: &CheckedRun, model: &ServedModel) -> Result<JobTask, Invalid> {
     let job = match request {
         JobRequest::Calibrate(job) => job,
         JobRequest::Generate(job) => {
@@ -420,11 +443,13 @@ fn task(request: &JobRequest, run: &CheckedRun) -> Result<JobTask, Invalid> {
     })?;
     Ok(JobTask::Calibrate {
         search: SearchSettings {
-            threshold: job.threshold,
+            threshold: job.threshold_or_default(),
             candidates,
             mode: job.search,
         },
         loss: job.loss,
         window: job.window,
+        target: checked_target(job, model)?,
+        rejects_early: job.reject_early,
     })
 }

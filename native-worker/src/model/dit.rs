@@ -3,12 +3,14 @@
 //!
 //! Every block has its own timestep and class embedder; the last layer uses block 0's.
 
+use std::ops::Range;
+
 use candle_core::{Result, Tensor, bail};
 use dfa_core::Block;
 
 use super::embed::{self, PositionGrid};
 use super::linear::{Linear, LinearSpec};
-use super::{Attend, Condition, ForwardPass, Geometry, LatentSize, StepInput, Transformer};
+use super::{Attend, Condition, ForwardPass, Geometry, LatentSize, StepInput, Transformer, rows};
 use crate::attention::{AttentionSpec, SelfAttention};
 use crate::device::Placement;
 use crate::kernels::ops;
@@ -167,6 +169,25 @@ impl Transformer for Dit {
     }
 
     fn begin<'a>(&'a self, input: &StepInput<'_>) -> Result<Box<dyn ForwardPass + 'a>> {
+        Ok(Box::new(self.pass(input)?))
+    }
+
+    fn begin_parts<'a>(
+        &'a self,
+        input: &StepInput<'_>,
+        samples: &[Range<usize>],
+    ) -> Result<Vec<Box<dyn ForwardPass + 'a>>> {
+        let whole = self.pass(input)?;
+        let parts = samples.iter().map(|samples| {
+            let part = whole.of_samples(samples)?;
+            Ok(Box::new(part) as Box<dyn ForwardPass + 'a>)
+        });
+        parts.collect()
+    }
+}
+
+impl Dit {
+    fn pass(&self, input: &StepInput<'_>) -> Result<DitPass<'_>> {
         let labels = self.labels_of_branches(input)?; // (N)
         let features = embed::number_features(&[input.timestep as f32], TIMESTEP_FEATURES, 1.0)?; // (1, 256)
         let modulations = self.blocks.iter().map(|block| {
@@ -174,16 +195,14 @@ impl Transformer for Dit {
             chunks(&block.modulation.forward(&embedding)?)
         });
         let of_first = self.blocks[0].embedder.forward(&features, &labels)?;
-        Ok(Box::new(DitPass {
+        Ok(DitPass {
             model: self,
             size: input.size,
             modulations: modulations.collect::<Result<_>>()?,
             last_modulation: chunks(&self.proj_out_1.forward(&of_first)?)?,
-        }))
+        })
     }
-}
 
-impl Dit {
     /// The images' classes, then the null class for each of them, (N).
     fn labels_of_branches(&self, input: &StepInput<'_>) -> Result<Tensor> {
         let Condition::Classes(classes) = input.condition else {
@@ -205,6 +224,19 @@ struct DitPass<'a> {
     modulations: Vec<[Tensor; 6]>,
     /// Shift and scale of the last norm, each (N, D).
     last_modulation: [Tensor; 2],
+}
+
+impl DitPass<'_> {
+    fn of_samples(&self, samples: &Range<usize>) -> Result<Self> {
+        let modulations = self.modulations.iter();
+        let modulations = modulations.map(|modulation| rows(modulation, samples));
+        Ok(Self {
+            model: self.model,
+            size: self.size,
+            modulations: modulations.collect::<Result<_>>()?,
+            last_modulation: rows(&self.last_modulation, samples)?,
+        })
+    }
 }
 
 impl ForwardPass for DitPass<'_> {

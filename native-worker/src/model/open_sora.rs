@@ -10,6 +10,8 @@
 //! - [`video_embedding`]: size, shape, length and speed of the video as vectors.
 //! - [`frames`]: between latents of videos and tokens of frames.
 
+use std::ops::Range;
+
 use candle_core::{Result, Tensor, bail};
 use dfa_core::Block;
 
@@ -17,7 +19,7 @@ use super::adaln_single::{NumberEmbedder, modulation};
 use super::linear::{Linear, LinearSpec};
 use super::mlp::{Mlp, MlpSpec};
 use super::visible_text::VisibleText;
-use super::{Attend, Condition, ForwardPass, Geometry, StepInput, Transformer, VideoFacts};
+use super::{Attend, Condition, ForwardPass, Geometry, StepInput, Transformer, VideoFacts, rows};
 use crate::device::Placement;
 use crate::kernels::ops;
 use crate::model_folder::weights::{Weights, WeightsError};
@@ -150,6 +152,25 @@ impl Transformer for OpenSora {
     }
 
     fn begin<'a>(&'a self, input: &StepInput<'_>) -> Result<Box<dyn ForwardPass + 'a>> {
+        Ok(Box::new(self.pass(input)?))
+    }
+
+    fn begin_parts<'a>(
+        &'a self,
+        input: &StepInput<'_>,
+        samples: &[Range<usize>],
+    ) -> Result<Vec<Box<dyn ForwardPass + 'a>>> {
+        let whole = self.pass(input)?;
+        let parts = samples.iter().map(|samples| {
+            let part = whole.of_samples(samples)?;
+            Ok(Box::new(part) as Box<dyn ForwardPass + 'a>)
+        });
+        parts.collect()
+    }
+}
+
+impl OpenSora {
+    fn pass(&self, input: &StepInput<'_>) -> Result<OpenSoraPass<'_>> {
         let Some(facts) = input.video else {
             bail!(
                 "an Open-Sora needs to know the video's size in pixels and its frames per second"
@@ -174,7 +195,7 @@ impl Transformer for OpenSora {
                 in_time: modulation(&block.table_in_time, &shared_in_time, n)?,
             })
         });
-        Ok(Box::new(OpenSoraPass {
+        Ok(OpenSoraPass {
             model: self,
             grid: FrameGrid::new(input.size, self.config.patch_size),
             facts,
@@ -182,7 +203,7 @@ impl Transformer for OpenSora {
             rotations: Rotations::new(&self.rotary_frequencies, n_frames, t.device())?,
             modulations: modulations.collect::<Result<_>>()?,
             last_modulation: modulation(&self.last_table, &t, n)?,
-        }))
+        })
     }
 }
 
@@ -208,6 +229,24 @@ struct OpenSoraPass<'a> {
 }
 
 impl OpenSoraPass<'_> {
+    fn of_samples(&self, samples: &Range<usize>) -> Result<Self> {
+        let modulations = self.modulations.iter().map(|modulation| {
+            Ok(BlockModulation {
+                in_space: rows(&modulation.in_space, samples)?,
+                in_time: rows(&modulation.in_time, samples)?,
+            })
+        });
+        Ok(Self {
+            model: self.model,
+            grid: self.grid,
+            facts: self.facts,
+            text: self.text.of_samples(samples)?,
+            rotations: self.rotations.clone(),
+            modulations: modulations.collect::<Result<_>>()?,
+            last_modulation: rows(&self.last_modulation, samples)?,
+        })
+    }
+
     /// Spatial attention with its norm, gate and skip connection.
     fn in_space(&self, block: Block, hidden: &Tensor, attend: &mut Attend<'_>) -> Result<Tensor> {
         let [shift, scale, gate, ..] = &self.modulations[block.0].in_space;

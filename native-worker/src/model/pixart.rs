@@ -3,6 +3,8 @@
 //!
 //! The unconditional branch draws the negative texts.
 
+use std::ops::Range;
+
 use candle_core::{Result, Tensor, bail};
 use dfa_core::Block;
 
@@ -12,7 +14,7 @@ use super::embed::{self, PositionGrid};
 use super::linear::{Linear, LinearSpec};
 use super::mlp::{Mlp, MlpSpec};
 use super::visible_text::VisibleText;
-use super::{Attend, Condition, ForwardPass, Geometry, LatentSize, StepInput, Transformer};
+use super::{Attend, Condition, ForwardPass, Geometry, LatentSize, StepInput, Transformer, rows};
 use crate::attention::{AttentionSpec, SelfAttention};
 use crate::device::Placement;
 use crate::kernels::ops;
@@ -193,6 +195,25 @@ impl Transformer for PixArt {
     }
 
     fn begin<'a>(&'a self, input: &StepInput<'_>) -> Result<Box<dyn ForwardPass + 'a>> {
+        Ok(Box::new(self.pass(input)?))
+    }
+
+    fn begin_parts<'a>(
+        &'a self,
+        input: &StepInput<'_>,
+        samples: &[Range<usize>],
+    ) -> Result<Vec<Box<dyn ForwardPass + 'a>>> {
+        let whole = self.pass(input)?;
+        let parts = samples.iter().map(|samples| {
+            let part = whole.of_samples(samples)?;
+            Ok(Box::new(part) as Box<dyn ForwardPass + 'a>)
+        });
+        parts.collect()
+    }
+}
+
+impl PixArt {
+    fn pass(&self, input: &StepInput<'_>) -> Result<PixArtPass<'_>> {
         let LatentSize { height, width, .. } = input.size;
         let patch = self.config.patch_size;
         if !height.is_multiple_of(patch) || !width.is_multiple_of(patch) {
@@ -208,13 +229,13 @@ impl Transformer for PixArt {
         let shared = shared.reshape((6, self.config.width()))?;
         let blocks = self.blocks.iter();
         let modulations = blocks.map(|block| modulation(&block.table, &shared, n));
-        Ok(Box::new(PixArtPass {
+        Ok(PixArtPass {
             model: self,
             size: input.size,
             text,
             modulations: modulations.collect::<Result<_>>()?,
             last_modulation: modulation(&self.last_table, &embedding, n)?,
-        }))
+        })
     }
 }
 
@@ -228,6 +249,20 @@ struct PixArtPass<'a> {
     modulations: Vec<[Tensor; 6]>,
     /// Shift and scale of the last norm, each (N, D).
     last_modulation: [Tensor; 2],
+}
+
+impl PixArtPass<'_> {
+    fn of_samples(&self, samples: &Range<usize>) -> Result<Self> {
+        let modulations = self.modulations.iter();
+        let modulations = modulations.map(|modulation| rows(modulation, samples));
+        Ok(Self {
+            model: self.model,
+            size: self.size,
+            text: self.text.of_samples(samples)?,
+            modulations: modulations.collect::<Result<_>>()?,
+            last_modulation: rows(&self.last_modulation, samples)?,
+        })
+    }
 }
 
 impl ForwardPass for PixArtPass<'_> {

@@ -57,6 +57,20 @@ impl VisibleText {
         })
     }
 
+    /// The text of some of the samples. The tokens are those of all: only these are seen.
+    ///
+    /// # Errors
+    /// If there are fewer samples.
+    pub fn of_samples(&self, samples: &Range<usize>) -> Result<Self> {
+        let Some(of_sample) = self.of_sample.get(samples.clone()) else {
+            bail!("{samples:?} of {} samples", self.n_samples());
+        };
+        Ok(Self {
+            tokens: self.tokens.clone(),
+            of_sample: of_sample.to_vec(),
+        })
+    }
+
     /// N.
     pub fn n_samples(&self) -> usize {
         self.of_sample.len()

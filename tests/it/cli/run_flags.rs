@@ -80,7 +80,7 @@ fn impossible_searches_are_refused_with_advice() {
     check("--candidates full", &["full"]);
     check("--candidates ast,ast", &["ast"]);
     check("--candidates asc --guidance 1", &["asc", "guidance"]);
-    check("--search fast", &["fast", "exact", "record-all"]);
+    check("--search quick", &["quick", "exact", "record-all", "fast"]);
     check("--resume --restart", &["cannot be used with"]);
     check("--resume", &["plan.json.state", "without --resume"]);
 }

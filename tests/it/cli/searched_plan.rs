@@ -26,7 +26,7 @@ pub(super) fn searched() -> CheckedPlan {
     };
     let cell = |ast: f32, asc: f32, choice| {
         let losses = [(Strategy::ShareSteps, ast), (Strategy::ShareCfg, asc)];
-        let measured = losses.map(|(candidate, loss)| MeasuredLoss { candidate, loss });
+        let measured = losses.map(|(candidate, loss)| MeasuredLoss::whole(candidate, loss));
         CellRecord {
             measured: measured.to_vec(),
             choice,

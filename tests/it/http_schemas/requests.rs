@@ -82,13 +82,17 @@ fn see_job<T: DeserializeOwned>(observed: &mut Observed, name: &str, full: &Valu
 fn see_jobs(observed: &mut Observed) {
     let calibrate = with(
         &job("calibrate"),
-        &json!({"threshold": 0.5, "window": 3, "loss": "relative", "candidates": ["ast"], "search": "exact"}),
+        &json!({"threshold": 0.5, "window": 3, "loss": "relative", "candidates": ["ast"], "search": "exact",
+            "target": "macs=50%", "reject_early": true}),
     );
     let all: Vec<String> = Strategy::ALL.iter().map(ToString::to_string).collect();
     let mut forms = vec![
         json!({"candidates": all}),
         json!({"candidates": null}),
         json!({"window": "1/8"}),
+        json!({"threshold": null, "target": null}),
+        json!({"target": "speedup>=1.5"}),
+        json!({"target": "psnr>=30"}),
     ];
     forms.extend(named_thresholds());
     forms.extend(LossKind::ALL.map(|it| json!({"loss": it.to_string()})));

@@ -6,6 +6,7 @@
 //! block FOLDER SAMPLES         one block of a DiT, hidden state (SAMPLES, T, D)
 //! forward FOLDER SAMPLES       a whole forward pass of a DiT on SAMPLES latents
 //! vae FOLDER HEIGHT WIDTH      one latent of this size to pixels
+//! memory                       the most that the process ever held, as peak_bytes
 //! run FOLDER STEPS raw|plan    a guided image of a DiT; ours only
 //! ```
 //!
@@ -66,6 +67,7 @@ impl Loaded {
             ["block", folder, samples] => self.block(folder, samples.parse()?),
             ["forward", folder, samples] => self.forward(folder, samples.parse()?),
             ["vae", folder, height, width] => self.vae(folder, height.parse()?, width.parse()?),
+            ["memory"] => peak_memory(),
             ["run", folder, steps, kind] => run(folder, steps.parse()?, kind == "plan"),
             _ => Err(format!("not a request: {line}").into()),
         }
@@ -193,6 +195,14 @@ fn timed(work: impl FnOnce() -> candle_core::Result<Tensor>) -> Outcome<String> 
         true => Ok(answer.to_string()),
         false => Err("the result is not finite".into()),
     }
+}
+
+fn peak_memory() -> Outcome<String> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next());
+    let kibibytes: u64 = kibibytes.ok_or("no VmHWM")?.parse()?;
+    Ok(serde_json::json!({"peak_bytes": kibibytes * 1024}).to_string())
 }
 
 /// Processor time of all threads.

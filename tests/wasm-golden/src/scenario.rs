@@ -15,7 +15,7 @@ use dfa_core::metric::{
 };
 use dfa_core::sampler::SamplerKind;
 use dfa_core::search::{
-    CandidateLosses, SearchMode, SearchRecord, SearchSettings, Threshold, redecide, search_step,
+    CandidateLosses, MeasuredLoss, SearchMode, SearchRecord, SearchSettings, Threshold, redecide, search_step,
 };
 use dfa_core::wire::{
     CalibrationInputs, CheckedPlan, ContentHash, Fingerprint, PlanSearch, Provenance, csv,
@@ -134,13 +134,14 @@ impl CandidateLosses for &LossTable {
 
     fn loss_of(
         &mut self,
-        step: Step,
-        block: Block,
+        (step, block): (Step, Block),
         candidate: Strategy,
-    ) -> Result<f32, Infallible> {
+        _enough: f64,
+    ) -> Result<MeasuredLoss, Infallible> {
         let candidates = Strategy::CANDIDATES.iter();
         let idx = candidates.take_while(|&&other| other != candidate).count();
-        Ok(self.losses[step.0 * GRID.n_blocks + block.0][idx])
+        let loss = self.losses[step.0 * GRID.n_blocks + block.0][idx];
+        Ok(MeasuredLoss::whole(candidate, loss))
     }
 
     fn choose(&mut self, _: Step, _: Block, _: Strategy) -> Result<(), Infallible> {
@@ -156,7 +157,7 @@ impl CandidateLosses for &LossTable {
 /// everything.
 fn searches(digest: &mut Digest, table: &LossTable) -> Vec<SearchRecord> {
     let mut complete = Vec::new();
-    for mode in SearchMode::ALL {
+    for mode in [SearchMode::Exact, SearchMode::RecordAll] {
         for (name, threshold) in Threshold::named() {
             let record = search(table, threshold, mode);
             let plan = record.plan(window()).expect("step 0 of a search is full");

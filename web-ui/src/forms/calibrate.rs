@@ -97,7 +97,10 @@ impl CalibrateForm {
         form.set_given(Field::NumFrames, job.num_frames);
         form.set_given(Field::Fps, job.fps);
         form.set(Field::Seed, job.seed.to_string());
-        form.set(Field::Threshold, job.threshold.to_string());
+        match job.target {
+            Some(target) => form.set(Field::Threshold, target.to_string()),
+            None => form.set(Field::Threshold, job.threshold_or_default().to_string()),
+        }
         form.set(Field::Window, job.window.to_string());
         form.set(Field::Loss, job.loss.as_str());
         form.set(Field::Search, job.search.as_str());
@@ -261,7 +264,7 @@ impl CalibrateForm {
     fn search(&self) -> Result<SearchMode, String> {
         let mut modes = SearchMode::ALL.into_iter();
         let mode = modes.find(|mode| mode.as_str() == self.get(Field::Search));
-        mode.ok_or_else(|| "Choose exact or record-all.".into())
+        mode.ok_or_else(|| "Choose exact, record-all or fast.".into())
     }
 
     /// The job that the form asks for.

@@ -24,7 +24,7 @@ pub fn measurements(
     let most = n_cells * n_candidates;
     let least = match mode {
         SearchMode::Exact => n_cells.min(most),
-        SearchMode::RecordAll => most,
+        SearchMode::RecordAll | SearchMode::Fast => most,
     };
     Measurements { least, most }
 }

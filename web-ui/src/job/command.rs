@@ -101,7 +101,10 @@ macro_rules! run_flags {
 
 fn calibrate_flags(line: &mut Line, job: &CalibrateJob) {
     run_flags!(line, job);
-    line.flag("threshold", job.threshold);
+    match job.target {
+        Some(target) => line.flag("target", target),
+        None => line.flag("threshold", job.threshold_or_default()),
+    }
     line.flag("window", job.window);
     line.flag("loss", job.loss);
     if let Some(candidates) = &job.candidates {
@@ -111,6 +114,9 @@ fn calibrate_flags(line: &mut Line, job: &CalibrateJob) {
         );
     }
     line.flag("search", job.search.as_str());
+    if job.reject_early {
+        line.word("--reject-early");
+    }
 }
 
 fn generate_flags(line: &mut Line, job: &GenerateJob) {
@@ -227,7 +233,7 @@ mod tests {
         );
         assert_eq!(
             through_worker(&request, "http://host"),
-            r#"curl --json '{"kind":"calibrate","loss":"relative","model":"avatars-dit","search":"exact","seed":0,"threshold":0.05,"window":"1/8"}' http://host/v1/jobs"#
+            r#"curl --json '{"kind":"calibrate","loss":"relative","model":"avatars-dit","search":"exact","seed":0,"window":"1/8"}' http://host/v1/jobs"#
         );
     }
 

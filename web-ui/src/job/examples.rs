@@ -24,11 +24,13 @@ pub(crate) fn calibrate_job() -> CalibrateJob {
         guidance_scale: None,
         seed: 0,
         residual_half: None,
-        threshold: Threshold::new(0.1).unwrap(),
+        threshold: Threshold::new(0.1).ok(),
+        target: None,
         window: WindowChoice::default(),
         loss: LossKind::default(),
         candidates: None,
         search: SearchMode::RecordAll,
+        reject_early: false,
     }
 }
 
@@ -81,9 +83,11 @@ pub(crate) fn decision(
     losses: &[(Strategy, f32)],
     choice: Strategy,
 ) -> DecisionEvent {
-    let measured = losses
-        .iter()
-        .map(|&(candidate, loss)| DecisionLoss { candidate, loss });
+    let measured = losses.iter().map(|&(candidate, loss)| DecisionLoss {
+        candidate,
+        loss,
+        at_least: false,
+    });
     DecisionEvent {
         step,
         block,

@@ -11,7 +11,10 @@ pub fn asked(request: &JobRequest) -> String {
     let mut parts = Vec::new();
     match request {
         JobRequest::Calibrate(job) => {
-            parts.push(format!("δ = {}", number(job.threshold.value())));
+            parts.push(match job.target {
+                Some(target) => target.to_string(),
+                None => format!("δ = {}", number(job.threshold_or_default().value())),
+            });
             parts.extend(job.steps.map(|n| counted(n as usize, "step")));
             parts.extend(pictures(job.n_images, n_given(request), "input"));
             parts.push(job.search.as_str().to_owned());

@@ -68,7 +68,8 @@ pub fn request(
         guidance_scale: Some(fingerprint.guidance_scale),
         seed: provenance.seed,
         residual_half: Some(fingerprint.residual_half),
-        threshold,
+        threshold: Some(threshold),
+        target: None,
         window: WindowChoice::Keys(opened.plan().window()),
         loss: search.loss,
         candidates: Some(
@@ -80,6 +81,7 @@ pub fn request(
                 .collect(),
         ),
         search: SearchMode::RecordAll,
+        reject_early: false,
     }))
 }
 
@@ -106,7 +108,10 @@ mod tests {
         let JobRequest::Calibrate(job) = asked else {
             panic!("{asked:?}");
         };
-        assert_eq!((job.threshold, job.search), (at, SearchMode::RecordAll));
+        assert_eq!(
+            (job.threshold, job.search),
+            (Some(at), SearchMode::RecordAll)
+        );
         assert_eq!((job.steps, job.n_images, job.seed), (Some(8), Some(2), 7));
         assert_eq!(job.window, WindowChoice::Keys(examples::WINDOW));
     }

@@ -58,7 +58,7 @@ fn cell(settings: &SearchSettings, shape: GridShape, step: Step, block: Block) -
     let budget = settings.threshold.block_budget(block, shape.n_blocks);
     for (idx, &candidate) in settings.candidates.iter().enumerate() {
         let loss = loss(step, block, idx, shape.n_blocks);
-        cell.measured.push(MeasuredLoss { candidate, loss });
+        cell.measured.push(MeasuredLoss::whole(candidate, loss));
         if cell.choice == Strategy::Full && f64::from(loss) < budget {
             cell.choice = candidate;
             if settings.mode == SearchMode::Exact {

@@ -6,6 +6,7 @@ runs without gradients; the number of threads is that of OMP_NUM_THREADS.
 
 import json
 import os
+import resource
 import sys
 import time
 from functools import cache
@@ -72,7 +73,11 @@ def decode(folder, height, width):
     return timed(lambda: model.decode(latent).sample)
 
 
-REQUESTS = {"block": block, "forward": forward, "vae": decode}
+def memory():
+    return {"peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+
+
+REQUESTS = {"block": block, "forward": forward, "vae": decode, "memory": memory}
 
 for line in sys.stdin:
     kind, *words = line.split()

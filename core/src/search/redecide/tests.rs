@@ -40,7 +40,7 @@ fn cell_of(settings: &SearchSettings, block: usize, losses: &[f32]) -> CellRecor
     let budget = settings.threshold.block_budget(Block(block), N_BLOCKS);
     let mut cell = CellRecord::first_step();
     for (&candidate, &loss) in settings.candidates.iter().zip(losses) {
-        cell.measured.push(MeasuredLoss { candidate, loss });
+        cell.measured.push(MeasuredLoss::whole(candidate, loss));
         if cell.choice == Full && f64::from(loss) < budget {
             cell.choice = candidate;
             if settings.mode == SearchMode::Exact {

@@ -18,7 +18,9 @@ fn calibrate(text: &str) -> CalibrateJob {
 #[test]
 fn what_is_left_out_has_the_command_lines_defaults() {
     let job = calibrate(r#"{"kind":"calibrate","model":"avatars-dit"}"#);
-    assert_eq!(job.threshold, "D2".parse::<Threshold>().unwrap());
+    let default = "D2".parse::<Threshold>().unwrap();
+    assert_eq!((job.threshold, job.threshold_or_default()), (None, default));
+    assert_eq!((job.target, job.reject_early), (None, false));
     assert_eq!(job.window, "1/8".parse::<WindowChoice>().unwrap());
     assert_eq!(job.search, SearchMode::Exact);
     assert_eq!((job.seed, job.steps, job.n_images), (0, None, None));
@@ -56,7 +58,7 @@ fn values_have_the_forms_that_people_write() {
         job.size.map(|size| size.to_string()).as_deref(),
         Some("64x32")
     );
-    assert_eq!(job.threshold.value(), 0.25);
+    assert_eq!(job.threshold.map(Threshold::value), Some(0.25));
     assert_eq!(job.window.for_tokens(256), Window::symmetric(7));
     assert_eq!(job.candidates.map(|list| list.len()), Some(2));
     let check = |window: &str, expected| {

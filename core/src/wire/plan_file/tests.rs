@@ -23,7 +23,7 @@ fn checked() -> CheckedPlan {
         measured: Strategy::CANDIDATES
             .into_iter()
             .zip(losses)
-            .map(|(candidate, &loss)| MeasuredLoss { candidate, loss })
+            .map(|(candidate, &loss)| MeasuredLoss::whole(candidate, loss))
             .collect(),
         choice,
     };

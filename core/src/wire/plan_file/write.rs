@@ -59,6 +59,7 @@ impl From<&MeasuredLoss> for LossFields {
         Self {
             candidate: measured.candidate.to_string(),
             loss: measured.loss,
+            at_least: measured.is_lower_bound,
         }
     }
 }

@@ -77,6 +77,18 @@ impl Difference {
         [0, 1].map(|idx| self.plans[idx].checked.plan.strategy(step, block))
     }
 
+    /// Share of the cells after step 0 that are equal: at step 0 no plan has a choice. Of a
+    /// plan of one step, 1.
+    fn equal_share(&self) -> Option<f64> {
+        let shape = self.plans[0].checked.plan.shape();
+        let n_chosen = shape.n_cells() - shape.n_blocks;
+        let n_changed = self.changed.as_ref()?.len();
+        Some(match n_chosen {
+            0 => 1.0,
+            n => 1.0 - n_changed as f64 / n as f64,
+        })
+    }
+
     fn json(&self) -> Value {
         let cell = |&(step, block): &(Step, Block)| {
             let [a, b] = self.strategies((step, block));
@@ -89,6 +101,7 @@ impl Difference {
             "shapes_differ": changed.is_none(),
             "a": summary_json(&self.plans[0].checked, self.kept[0]),
             "b": summary_json(&self.plans[1].checked, self.kept[1]),
+            "equal_share": self.equal_share(),
             "changed": changed.map(|cells| cells.iter().map(cell).collect::<Vec<_>>()),
         })
     }
@@ -117,8 +130,9 @@ impl Difference {
             let n_cells = a.shape().n_cells();
             let _ = writeln!(
                 text,
-                "{} of {n_cells} cells differ; B's letter where they do:\n",
-                changed.len()
+                "{} of {n_cells} cells differ ({:.1} % of those after step 0 agree); B's letter where they do:\n",
+                changed.len(),
+                100.0 * self.equal_share().unwrap_or(0.0),
             );
             text.push_str(&self.grid(changed));
             text.push('\n');

@@ -10,6 +10,7 @@ use crate::model::{LatentSize, VideoFacts};
 use crate::model_folder::OpenSoraConfig;
 
 /// The tokens of a video: the same grid for every frame.
+#[derive(Clone, Copy)]
 pub(super) struct FrameGrid {
     size: LatentSize,
     patch: usize,

@@ -18,6 +18,7 @@ pub(super) struct TemporalAttention {
 }
 
 /// Cosine and sine of the angle of each frame and pair, (F, d/2).
+#[derive(Clone)]
 pub(super) struct Rotations {
     cosines: Tensor,
     sines: Tensor,

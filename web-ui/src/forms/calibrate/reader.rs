@@ -1,7 +1,7 @@
 //! From texts to a job: reads every field and collects what is wrong with them.
 
 use dfa_core::Strategy;
-use dfa_core::search::{check_candidates, default_candidates};
+use dfa_core::search::{Goal, Threshold, check_candidates, default_candidates};
 use dfa_core::window::WindowChoice;
 use dfa_core::wire::job_request::{CalibrateJob, Label, StrategyName};
 use dfa_core::wire::service::Capabilities;
@@ -70,7 +70,8 @@ impl<'a> Reader<'a> {
         let seed = self.read(Field::Seed, |text| whole(text, 0..=u64::MAX));
         let sampler = self.read(Field::Sampler, |text| optional(text, parsed));
         let residual_half = self.read(Field::ResidualHalf, |text| optional(text, parsed));
-        let threshold = self.read(Field::Threshold, parsed);
+        let aim = self.read(Field::Threshold, aim);
+        let (threshold, target) = aim.unwrap_or_default();
         let window = self.read(Field::Window, parsed::<WindowChoice>);
         let loss = self.read(Field::Loss, parsed);
         let candidates = self.read(Field::Candidates, |_| candidates(form));
@@ -89,12 +90,22 @@ impl<'a> Reader<'a> {
             guidance_scale: Some(guidance_scale?),
             seed: seed?,
             residual_half: residual_half?,
-            threshold: threshold?,
+            threshold,
+            target,
             window: window?,
             loss: loss?,
             candidates: candidates?,
             search: search?,
+            reject_early: false,
         })
+    }
+}
+
+/// A threshold, or what the plan is to reach.
+fn aim(text: &str) -> Result<(Option<Threshold>, Option<Goal>), String> {
+    match text.contains('=') {
+        true => Ok((None, Some(parsed(text)?))),
+        false => Ok((Some(parsed(text)?), None)),
     }
 }
 

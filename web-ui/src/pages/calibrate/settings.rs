@@ -34,8 +34,8 @@ pub fn SearchSettings(state: FormState) -> impl IntoView {
                         state
                         field=Field::Threshold
                         label="Threshold δ"
-                        hint="A number, or the paper's D1 to D6. More compresses more."
-                        input_mode="decimal"
+                        hint="A number, or the paper's D1 to D6; more compresses more. Or a goal: macs=50%, speedup=1.5, psnr>=30."
+                        input_mode="text"
                         is_required=true
                     />
                     <Presets state field=Field::Threshold label="The paper's thresholds" presets=thresholds.collect()/>
@@ -144,6 +144,9 @@ const fn mode_words(mode: SearchMode) -> &'static str {
     match mode {
         SearchMode::RecordAll => {
             "measures every candidate of every cell. It takes longer, and the δ slider of the Plan page then works everywhere."
+        }
+        SearchMode::Fast => {
+            "is a first look in seconds: each layer's own error decides, not the model's. Calibrate with another mode before the plan is used."
         }
         SearchMode::Exact => {
             "stops at the first candidate that passes, as the paper does. It is faster; at another δ some cells are then unknown and stay full."

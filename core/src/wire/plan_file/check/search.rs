@@ -47,7 +47,7 @@ impl Checker {
         if mode.is_none() {
             self.report(Problem::BadWord {
                 place: "search.mode".into(),
-                reason: "unknown mode; expected exact or record-all".into(),
+                reason: "unknown mode; expected exact, record-all or fast".into(),
             });
         }
         let threshold = Threshold::new(fields.threshold).ok();
@@ -102,7 +102,12 @@ impl Checker {
                 let place = place() + ".loss";
                 self.require(false, &place, "a number from 0 to 10", loss);
             }
-            measured.extend(candidate.map(|candidate| MeasuredLoss { candidate, loss }));
+            let is_lower_bound = fields.at_least;
+            measured.extend(candidate.map(|candidate| MeasuredLoss {
+                candidate,
+                loss,
+                is_lower_bound,
+            }));
         }
         measured
     }
@@ -117,8 +122,10 @@ impl Checker {
         shape: GridShape,
     ) -> CellRecord {
         let budget = settings.threshold.block_budget(block, shape.n_blocks);
-        let winner = measured.iter().position(|m| f64::from(m.loss) < budget);
-        if let Some(expected) = wrong_measurements(step, &measured, settings, winner) {
+        let winner = measured.iter().position(|m| m.is_under(budget));
+        let wrong = wrong_measurements(step, &measured, settings, winner)
+            .or_else(|| wrong_bounds(&measured, settings, budget));
+        if let Some(expected) = wrong {
             self.report(Problem::WrongMeasurements {
                 step,
                 block,
@@ -165,12 +172,29 @@ fn wrong_measurements(
         return Some("candidates are measured in the order of search.candidates");
     }
     let n_expected = match (settings.mode, winner) {
-        (SearchMode::Exact, Some(winner)) => winner + 1,
+        (mode, Some(winner)) if mode.stops_at_winner() => winner + 1,
         _ => settings.candidates.len(),
     };
     let expected = match settings.mode {
         SearchMode::Exact => "mode exact measures up to the first loss under the budget, or all",
         SearchMode::RecordAll => "mode record-all measures every candidate",
+        SearchMode::Fast => "mode fast measures every candidate",
     };
     (measured.len() != n_expected).then_some(expected)
+}
+
+/// What the lower bounds among a cell's measurements should be, if they are not.
+fn wrong_bounds(
+    measured: &[MeasuredLoss],
+    settings: &SearchSettings,
+    budget: f64,
+) -> Option<&'static str> {
+    let mut bounds = measured.iter().filter(|m| m.is_lower_bound).peekable();
+    bounds.peek()?;
+    if !settings.mode.stops_at_winner() {
+        return Some("only mode exact stops before a loss is added up (at_least)");
+    }
+    bounds
+        .any(|m| f64::from(m.loss) < budget)
+        .then_some("a loss that is only known to be at_least so much has reached the budget")
 }
