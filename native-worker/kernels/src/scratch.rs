@@ -1,4 +1,5 @@
-//! Memory that a thread keeps between calls: fresh memory costs as much as filling it.
+//! Memory that a thread keeps between calls, because fresh memory costs as much as filling
+//! it; and asking for memory before it is needed.
 
 use std::cell::RefCell;
 use std::thread::LocalKey;
@@ -20,4 +21,21 @@ pub(crate) fn with_scratch<R>(
     let result = f(&mut kept[..n]);
     scratch.set(kept);
     result
+}
+
+/// Asks for the cache lines of a slice, to be read soon. Rows that lie far apart are not
+/// foreseen by the machine itself.
+#[inline(always)]
+pub(crate) fn prefetch(values: &[f32]) {
+    /// f32 of a cache line.
+    const LINE: usize = 16;
+    for line in values.chunks(LINE) {
+        // SAFETY: a prefetch of any address is allowed; SSE is there on every x86-64.
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+        }
+        let _ = line;
+    }
 }

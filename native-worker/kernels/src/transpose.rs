@@ -19,10 +19,9 @@ pub(crate) fn transpose(
             for (block, row) in block.iter_mut().zip(rows) {
                 block.copy_from_slice(&row[c..c + SIDE]);
             }
-            let column = |j: usize| [block[0][j], block[1][j], block[2][j], block[3][j]];
-            let columns = [column(0), column(1), column(2), column(3)];
-            for (c, column) in (c..).zip(&columns) {
-                to[c * to_stride + r..][..SIDE].copy_from_slice(column);
+            let columns = transposed(block);
+            for (c, column) in (c..).zip(columns) {
+                to[c * to_stride + r..][..SIDE].copy_from_slice(&column);
             }
         }
     }
@@ -32,6 +31,34 @@ pub(crate) fn transpose(
             to[c * to_stride + r] = from[r * from_stride + c];
         }
     }
+}
+
+/// The compiler does not find the shuffles by itself.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn transposed(block: [[f32; SIDE]; SIDE]) -> [[f32; SIDE]; SIDE] {
+    use std::arch::x86_64::{
+        _mm_loadu_ps, _mm_movehl_ps, _mm_movelh_ps, _mm_storeu_ps, _mm_unpackhi_ps, _mm_unpacklo_ps,
+    };
+    let mut out = [[0f32; SIDE]; SIDE];
+    // SAFETY: SSE is there on every x86-64; each row has the four f32 that are loaded or
+    // stored.
+    unsafe {
+        let [a, b, c, d] = block.map(|row| _mm_loadu_ps(row.as_ptr()));
+        let (ab_low, ab_high) = (_mm_unpacklo_ps(a, b), _mm_unpackhi_ps(a, b));
+        let (cd_low, cd_high) = (_mm_unpacklo_ps(c, d), _mm_unpackhi_ps(c, d));
+        _mm_storeu_ps(out[0].as_mut_ptr(), _mm_movelh_ps(ab_low, cd_low));
+        _mm_storeu_ps(out[1].as_mut_ptr(), _mm_movehl_ps(cd_low, ab_low));
+        _mm_storeu_ps(out[2].as_mut_ptr(), _mm_movelh_ps(ab_high, cd_high));
+        _mm_storeu_ps(out[3].as_mut_ptr(), _mm_movehl_ps(cd_high, ab_high));
+    }
+    out
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn transposed(block: [[f32; SIDE]; SIDE]) -> [[f32; SIDE]; SIDE] {
+    std::array::from_fn(|j| std::array::from_fn(|i| block[i][j]))
 }
 
 #[cfg(test)]

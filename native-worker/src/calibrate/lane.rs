@@ -47,12 +47,15 @@ pub(super) struct Tried {
     pub(super) computed: Option<Computed>,
 }
 
+/// The block after the one in question by `full`, and what its layer computed.
+pub(super) type FullNext = (Tried, SharedParts);
+
 /// A candidate for a branch: its block, and what followed.
 #[derive(Clone)]
 pub(super) struct LaneTrial {
     pub(super) tried: Tried,
-    /// The next block by `full`, with what its layer computed, if it ran.
-    pub(super) next: Option<(Tried, SharedParts)>,
+    /// The next block by `full`, if it ran.
+    pub(super) next: Option<FullNext>,
     /// The sum of the loss terms of this branch and those before it.
     pub(super) sum: f64,
 }

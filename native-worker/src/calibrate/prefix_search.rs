@@ -20,7 +20,7 @@ use dfa_core::metric::relative;
 use dfa_core::search::{CandidateLosses, CellRecord, MeasuredLoss, search_step};
 use dfa_core::{Block, Step, Strategy};
 
-use super::lane::{Lane, LaneTrial, Part, Tried, joined, update_of};
+use super::lane::{FullNext, Lane, LaneTrial, Part, Tried, joined, update_of};
 use super::step_state::{StepState, values_of};
 use super::{CalibrateError, CalibrateRequest, StepSearch};
 use crate::attention::shared_parts::on_conditional;
@@ -188,7 +188,7 @@ impl<'a> PrefixSearch<'a> {
         lane: &Lane<'_>,
         first: usize,
         hidden: &Tensor,
-    ) -> Result<(Vec<f32>, Option<(Tried, SharedParts)>), RunError> {
+    ) -> Result<(Vec<f32>, Option<FullNext>), RunError> {
         let mut hidden = hidden.clone();
         let mut next = None;
         for block in (first..self.n_blocks()).map(Block) {

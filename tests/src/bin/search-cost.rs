@@ -3,6 +3,11 @@
 //! look. Prints one line per search, as a row of `docs/results.md`.
 //!
 //! `search-cost MODEL STEPS GUIDANCE IMAGES THRESHOLD`
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that prints a table"
+)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::{AttentionMask, AttentionShape, Qkv};
 use crate::isa::{Isa, Lanes, for_each_isa};
-use crate::scratch::{Scratch, with_scratch};
+use crate::scratch::{Scratch, prefetch, with_scratch};
 
 mod band;
 mod packed;
@@ -149,11 +149,12 @@ impl Call<'_> {
             .collect()
     }
 
-    /// Vectors of queries of a tile. A narrow tile has less work at the edges of a band.
+    /// Vectors of queries of a tile: as many as the registers hold, but a narrow tile has
+    /// less work at the edges of a band, and where the band is all, that counts more.
     fn tile_vectors(&self) -> usize {
         match self.mask {
-            AttentionMask::Full => 3,
-            AttentionMask::Windowed(_) | AttentionMask::FullAndResidual(_) => 2,
+            AttentionMask::Full | AttentionMask::FullAndResidual(_) => 3,
+            AttentionMask::Windowed(_) => 2,
         }
     }
 }
@@ -200,6 +201,11 @@ fn heads_of_task<L: Lanes, const V: usize, const G: usize>(call: &Call<'_>, mut 
         let keys = call.layout.keys(call.packed, call.round, task.image, head);
         let q = &call.q[first_row * width + column..];
         state.load_queries(q, width, n_queries, shape.scale());
+        // Of the next head.
+        for row in q.chunks(width).take(n_queries) {
+            let next = shape.head_size..2 * shape.head_size;
+            prefetch(row.get(next).unwrap_or_default());
+        }
         for (part, segments) in &phases {
             for segment in segments {
                 state.visit(keys, segment);

@@ -6,6 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::attention::{AttentionShape, Qkv};
+use crate::scratch::prefetch;
 use crate::transpose::transpose;
 
 /// Keys that lie side by side, column by column; columns of values likewise.
@@ -150,7 +151,12 @@ impl PackLayout {
             if group.len() < KEY_GROUP {
                 to.fill(0.0);
             }
-            let from = (&from[head * self.head_size..], stride);
+            let at = head * self.head_size;
+            // Of the group after this one.
+            for row in from.chunks(stride).skip(KEY_GROUP).take(KEY_GROUP) {
+                prefetch(row.get(at..at + self.head_size).unwrap_or_default());
+            }
+            let from = (&from[at..], stride);
             transpose(from, (group.len(), self.head_size), (to, KEY_GROUP));
         }
     }
