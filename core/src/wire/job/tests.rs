@@ -100,7 +100,7 @@ fn bad_requests_are_refused_by_name() {
         "euler",
     );
     check(
-        r#"{"kind":"calibrate","model":"m","search":"fast"}"#,
+        r#"{"kind":"calibrate","model":"m","search":"quick"}"#,
         "record-all",
     );
     check(

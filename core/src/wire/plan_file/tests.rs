@@ -221,7 +221,7 @@ fn wrong_files_are_refused_with_the_place() {
         "search.threshold: must be finite",
     );
     check("\"relative\"", "\"lpips\"", "search.loss: unknown loss");
-    check("\"exact\"", "\"fast\"", "search.mode: unknown mode");
+    check("\"exact\"", "\"quick\"", "search.mode: unknown mode");
     check(
         "\"exact\"",
         "\"record-all\"",
