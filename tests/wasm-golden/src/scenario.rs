@@ -15,7 +15,8 @@ use dfa_core::metric::{
 };
 use dfa_core::sampler::SamplerKind;
 use dfa_core::search::{
-    CandidateLosses, MeasuredLoss, SearchMode, SearchRecord, SearchSettings, Threshold, redecide, search_step,
+    CandidateLosses, MeasuredLoss, SearchMode, SearchRecord, SearchSettings, Threshold, redecide,
+    search_step,
 };
 use dfa_core::wire::{
     CalibrationInputs, CheckedPlan, ContentHash, Fingerprint, PlanSearch, Provenance, csv,
