@@ -4,13 +4,12 @@
 //!
 //! - [`attend`](mod@attend), [`cross_attention`], [`dense`]: attention.
 //! - [`per_head`]: norm and rotation of single heads.
+//! - [`linear`]: linear layers.
 //! - [`feature_map`]: convolution and group norm of maps that lie on a device.
 //! - [`placing`]: what brings tensors together.
 //! - [`memory`], [`stopwatch`]: what a device has and how long it takes.
 
-use candle_core::{
-    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail,
-};
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
@@ -18,8 +17,6 @@ use candle_core::CudaStorage;
 use super::attention::{AttentionMask, AttentionShape, Qkv, tiled};
 use super::elementwise::{self, Modulation};
 use super::isa::Isa;
-use super::linear::{LinearShape, linear, linear_stored as linear_stored_rows};
-use super::widen::Stored;
 
 pub mod attend;
 mod cross_attention;
@@ -27,6 +24,7 @@ mod cross_attention;
 pub mod cuda;
 pub mod dense;
 pub mod feature_map;
+mod linear;
 pub mod memory;
 mod per_head;
 pub mod placing;
@@ -34,6 +32,7 @@ pub mod stopwatch;
 
 pub use attend::{Attended, attend};
 pub use cross_attention::cross_attention;
+pub use linear::{linear_layer, linear_stored};
 pub use per_head::{rms_norm_heads, rotate_heads};
 pub use placing::{beside, on_cpu, silu};
 
@@ -203,195 +202,6 @@ impl CustomOp3 for GatedSkip {
         expect_dims(self.name(), y_layout, &[n, n_tokens, width])?;
         cuda::gated_skip((skip, skip_layout), (gate, gate_layout), (y, y_layout))
     }
-}
-
-/// Linear layer: `x Wᵀ + b`.
-///
-/// `x`: (…, inputs); `weight`: (outputs, inputs); `bias`: (outputs); result (…, outputs).
-/// An input that lies elsewhere, or has another type, is brought to the weight first.
-pub fn linear_layer(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    let x = beside(x, weight)?;
-    let outputs = weight.dim(0)?;
-    let rows = x.elem_count() / x.dims().last().copied().unwrap_or(1).max(1);
-    let asked_bytes = rows * outputs * x.dtype().size_in_bytes();
-    memory::taking(asked_bytes, x.device(), || match bias {
-        Some(bias) => x.apply_op3_no_bwd(weight, bias, &LinearOp),
-        None => x.apply_op2_no_bwd(weight, &LinearOp),
-    })
-}
-
-struct LinearOp;
-
-impl LinearOp {
-    fn run(
-        &self,
-        (x, x_layout): (&CpuStorage, &Layout),
-        (weight, weight_layout): (&CpuStorage, &Layout),
-        bias: Option<&[f32]>,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (outputs, inputs) = weight_layout.shape().dims2()?;
-        let (shape, dims) = linear_dims(x_layout, inputs, outputs)?;
-        let x = values("linear", x, x_layout)?;
-        let weight = values("linear", weight, weight_layout)?;
-        let mut out = vec![0f32; shape.rows * outputs];
-        linear(shape, x, weight, bias, &mut out);
-        Ok((CpuStorage::F32(out), dims))
-    }
-}
-
-impl CustomOp2 for LinearOp {
-    fn name(&self) -> &'static str {
-        "linear"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        self.run((x, x_layout), (weight, weight_layout), None)
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        x_layout: &Layout,
-        weight: &CudaStorage,
-        weight_layout: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let (outputs, inputs) = weight_layout.shape().dims2()?;
-        let (_, shape) = linear_dims(x_layout, inputs, outputs)?;
-        cuda::linear((x, x_layout), (weight, weight_layout), None, shape)
-    }
-}
-
-impl CustomOp3 for LinearOp {
-    fn name(&self) -> &'static str {
-        "linear"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let bias = values("linear", bias, bias_layout)?;
-        expect_dims("linear", bias_layout, &[weight_layout.dims()[0]])?;
-        self.run((x, x_layout), (weight, weight_layout), Some(bias))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        x_layout: &Layout,
-        weight: &CudaStorage,
-        weight_layout: &Layout,
-        bias: &CudaStorage,
-        bias_layout: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let (outputs, inputs) = weight_layout.shape().dims2()?;
-        expect_dims("linear", bias_layout, &[outputs])?;
-        let (_, shape) = linear_dims(x_layout, inputs, outputs)?;
-        let bias = Some((bias, bias_layout));
-        cuda::linear((x, x_layout), (weight, weight_layout), bias, shape)
-    }
-}
-
-/// Linear layer whose weight, (outputs, inputs) = `dims`, is used in its stored type.
-///
-/// `x`: (…, inputs); `bias`: (outputs); result (…, outputs), bit for bit that of
-/// [`linear_layer`] with the widened weight.
-pub fn linear_stored(
-    x: &Tensor,
-    weight: Stored<'_>,
-    dims: (usize, usize),
-    bias: Option<&Tensor>,
-) -> Result<Tensor> {
-    let op = StoredLinear { weight, dims };
-    match bias {
-        Some(bias) => x.apply_op2_no_bwd(bias, &op),
-        None => x.apply_op1_no_bwd(&op),
-    }
-}
-
-struct StoredLinear<'a> {
-    weight: Stored<'a>,
-    dims: (usize, usize),
-}
-
-impl StoredLinear<'_> {
-    fn run(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        bias: Option<&[f32]>,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (outputs, inputs) = self.dims;
-        let (shape, dims) = linear_dims(x_layout, inputs, outputs)?;
-        if self.weight.len() != outputs * inputs {
-            bail!(
-                "linear: a weight of {outputs} x {inputs} has {} values",
-                self.weight.len()
-            );
-        }
-        let x = values("linear", x, x_layout)?;
-        let mut out = vec![0f32; shape.rows * outputs];
-        linear_stored_rows(shape, x, self.weight, bias, &mut out);
-        Ok((CpuStorage::F32(out), dims))
-    }
-}
-
-impl CustomOp1 for StoredLinear<'_> {
-    fn name(&self) -> &'static str {
-        "linear"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, x_layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        self.run(x, x_layout, None)
-    }
-}
-
-impl CustomOp2 for StoredLinear<'_> {
-    fn name(&self) -> &'static str {
-        "linear"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let bias = values("linear", bias, bias_layout)?;
-        expect_dims("linear", bias_layout, &[self.dims.0])?;
-        self.run(x, x_layout, Some(bias))
-    }
-}
-
-/// Sizes of a linear layer on a tensor (…, inputs), and the result's shape.
-fn linear_dims(x: &Layout, inputs: usize, outputs: usize) -> Result<(LinearShape, Shape)> {
-    let mut dims = x.dims().to_vec();
-    if dims.last() != Some(&inputs) {
-        bail!("linear: input {dims:?} does not end in the weight's {inputs} inputs");
-    }
-    let rows = dims.iter().rev().skip(1).product();
-    dims.pop();
-    dims.push(outputs);
-    let shape = LinearShape {
-        rows,
-        inputs,
-        outputs,
-    };
-    Ok((shape, Shape::from(dims)))
 }
 
 /// Self-attention over heads stored side by side, on the CPU; [`attend`](fn@attend) is for
