@@ -150,12 +150,11 @@ impl SelfAttention {
             Halves::Conditional => conditional_half(x)?,
             Halves::All => x.clone(),
         };
-        let (attended, residual) = self.attend(&x, call)?;
-        let attended = if strategy.uses_residual() {
-            (attended + call.cache.window_residual()?.for_branches(halves)?)?
-        } else {
-            attended
+        let kept = match strategy.uses_residual() {
+            true => Some(call.cache.window_residual()?.for_branches(halves)?),
+            false => None,
         };
+        let (attended, residual) = self.attend(&x, call, kept.as_ref())?;
         let output = Kept::new(self.projections.to_out.forward(&attended)?, halves); // (N or N/2, T, D)
         let update = CacheUpdate::computed(output.clone(), residual.map(|r| Kept::new(r, halves)));
         Ok((output.for_both_branches()?, update))
@@ -177,7 +176,20 @@ impl SelfAttention {
 
     /// Projections and attention: (N, T, D) → the attended values before the output
     /// projection, (N, T, D), and the window residual of the same shape if it is made.
-    fn attend(&self, x: &Tensor, call: LayerCall<'_>) -> Result<(Tensor, Option<Tensor>)> {
+    /// `kept`: the window residual that is added, (N, T, D).
+    fn attend(
+        &self,
+        x: &Tensor,
+        call: LayerCall<'_>,
+        kept: Option<&Tensor>,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        let projected = self.queries_keys_values(x)?;
+        if let Some(kept) = kept {
+            let (q, k, v) = &projected;
+            let attended =
+                ops::attend_window_and_add((q, k, v), self.n_heads, call.window, kept)?;
+            return Ok((attended, None));
+        }
         let mask = if call.strategy.is_windowed() {
             AttentionMask::Windowed(call.window)
         } else if call.makes_residual {
@@ -185,7 +197,7 @@ impl SelfAttention {
         } else {
             AttentionMask::Full
         };
-        self.attend_masked(&self.queries_keys_values(x)?, mask)
+        self.attend_masked(&projected, mask)
     }
 
     /// What is attended under a mask: values before the output projection, (N, T, D), and

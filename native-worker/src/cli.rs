@@ -97,6 +97,12 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Runs on one of the threads that compute, so that it takes its share of every operation
+/// at once instead of waking another thread and waiting for it.
+fn computing<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+    rayon::scope(|_| run())
+}
+
 fn execute(cli: Cli) -> Result<ExitCode, Failure> {
     if let Some(n) = cli.global.threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n.into());
@@ -107,10 +113,10 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         terminal::show_warnings();
     }
     match cli.command {
-        Command::Calibrate(args) => calibrate::run(&args, global),
-        Command::Generate(args) => generate::run(&args, global),
-        Command::Compare(args) => compare::run(&args, global),
-        Command::Sweep(args) => sweep::run(&args, global),
+        Command::Calibrate(args) => computing(|| calibrate::run(&args, global)),
+        Command::Generate(args) => computing(|| generate::run(&args, global)),
+        Command::Compare(args) => computing(|| compare::run(&args, global)),
+        Command::Sweep(args) => computing(|| sweep::run(&args, global)),
         Command::Serve(args) => serve::run(&args, global),
         Command::Submit(args) => submit::run(&args, global),
         Command::Jobs(args) => jobs::run(&args, global),

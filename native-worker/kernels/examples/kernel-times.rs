@@ -26,6 +26,7 @@ use candle_core::{Device, Tensor};
 use dfa_core::Window;
 use dfa_kernels::attention::AttentionMask;
 use dfa_kernels::conv::{ConvCall, ConvKind, ConvShape, conv};
+use dfa_kernels::fresh;
 use dfa_kernels::group_norm::{Activation, GroupNorm, group_norm};
 use dfa_kernels::isa::Isa;
 use dfa_kernels::ops;
@@ -39,12 +40,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Result<T, E = String> = std::result::Result<T, E>;
 
 /// A kernel with its inputs.
-type Job = Box<dyn Fn() -> candle_core::Result<()>>;
+type Job = Box<dyn Fn() -> candle_core::Result<()> + Send + Sync>;
 
 fn main() -> std::io::Result<()> {
     let mut kept: Option<(String, Job)> = None;
     for line in std::io::stdin().lock().lines() {
-        let answer = match answer(line?.trim(), &mut kept) {
+        let line = line?;
+        // As in the engine: on one of the threads that share a kernel.
+        let answer = match rayon::scope(|_| answer(line.trim(), &mut kept)) {
             Ok(times) => times,
             Err(error) => format!("{{\"error\": {error:?}}}"),
         };
@@ -189,7 +192,7 @@ fn attention(mask: &str, n_tokens: usize, n_heads: usize, head_size: usize) -> R
     let dims = [1, n_tokens, n_heads * head_size];
     let (q, k, v) = (tensor(&dims, 1)?, tensor(&dims, 2)?, tensor(&dims, 3)?);
     Ok(Box::new(move || {
-        ops::attention(&q, &k, &v, n_heads, mask).map(drop)
+        ops::attend(&q, &k, &v, n_heads, mask).map(drop)
     }))
 }
 
@@ -273,7 +276,7 @@ fn convolution(sizes: &[usize], normed: bool) -> Result<Job> {
             bias: &bias,
             adds: false,
         };
-        let mut out = vec![0f32; shape.out_len()];
+        let mut out = fresh::zeros(shape.out_len());
         conv(Isa::best(), call, &mut out);
         std::hint::black_box(out);
         Ok(())

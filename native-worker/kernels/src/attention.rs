@@ -78,14 +78,21 @@ pub struct Qkv<'a> {
     pub v: &'a [f32],
 }
 
+/// Where a call puts what it makes, each (N, T, H·d).
+#[derive(Debug)]
+pub struct Outputs<'a> {
+    /// `O` or `W`.
+    pub output: &'a mut [f32],
+    /// `R`; empty unless the mask asks for it.
+    pub window_residual: &'a mut [f32],
+}
+
 impl Qkv<'_> {
     /// Checks the slices against the shape once, so that kernels can slice freely.
-    fn check(&self, shape: AttentionShape, mask: AttentionMask, out: &[f32]) {
+    fn check(&self, shape: AttentionShape) {
         for (name, slice) in [("q", self.q), ("k", self.k), ("v", self.v)] {
             assert_eq!(slice.len(), shape.n_elements(), "{name} is (N, T, H·d)");
         }
-        let expected = mask.n_outputs() * shape.n_elements();
-        assert_eq!(out.len(), expected, "out is (outputs, N, T, H·d)");
     }
 
     /// The same for keys of another origin.

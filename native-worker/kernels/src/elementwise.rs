@@ -1,46 +1,45 @@
-//! GELU, layer norm with modulation, gated skip connection: each one pass over memory,
-//! in parallel over rows.
+//! GELU, softmax, layer norm with modulation, gated skip connection: each one pass over
+//! memory, in parallel over rows, into a result of its own.
 
-use rayon::prelude::*;
-
+use super::fresh::{PIECE, filled, filled_rows};
 use super::isa::{Isa, Lanes, for_each_isa};
 
-/// Elements per parallel task: large enough to pay for the hand-over.
-const CHUNK: usize = 16 * 1024;
-
-/// GELU, tanh form, in place: `0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
-pub fn gelu_tanh(isa: Isa, values: &mut [f32]) {
-    values
-        .par_chunks_mut(CHUNK)
-        .for_each(|chunk| gelu_rows(isa, chunk));
+/// GELU of every value, tanh form: `0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
+pub fn gelu_tanh(isa: Isa, values: &[f32]) -> Vec<f32> {
+    filled(values.len(), PIECE, |start, out| {
+        gelu_piece(isa, &values[start..start + out.len()], out);
+    })
 }
 
 for_each_isa! {
-    pub(crate) fn gelu_rows(values: &mut [f32]) = gelu_body;
+    pub(crate) fn gelu_piece(values: &[f32], out: &mut [f32]) = gelu_body;
 }
 
 #[inline(always)]
-fn gelu_body<L: Lanes>(values: &mut [f32]) {
+fn gelu_body<L: Lanes>(values: &[f32], out: &mut [f32]) {
     // 0.5 (1 + tanh(u)) = 1 / (1 + e^(-2u)) = 1 / (1 + 2^(-2u log2 e))
     const SLOPE: f32 = -2.0 * 0.797_884_6 * std::f32::consts::LOG2_E;
-    for x in values {
-        let cubic = L::mul_add(0.044_715 * *x * *x, *x, *x);
-        *x /= 1.0 + exp2::<L>(SLOPE * cubic);
+    for (out, &x) in out.iter_mut().zip(values) {
+        let cubic = L::mul_add(0.044_715 * x * x, x, x);
+        *out = x / (1.0 + exp2::<L>(SLOPE * cubic));
     }
 }
 
 /// Softmax of every row: `e^(x - max) / Σ e^(x - max)`.
 ///
-/// `values`, `out`: (rows, `width`).
+/// `values` and the result: (rows, `width`).
 ///
 /// # Panics
-/// If the sizes differ.
-pub fn softmax(isa: Isa, values: &[f32], width: usize, out: &mut [f32]) {
-    assert_eq!(values.len(), out.len(), "out is (rows, width)");
+/// If `values` are not whole rows.
+pub fn softmax(isa: Isa, values: &[f32], width: usize) -> Vec<f32> {
     let width = width.max(1);
-    let rows = (CHUNK / width).max(1) * width;
-    let tasks = out.par_chunks_mut(rows).zip(values.par_chunks(rows));
-    tasks.for_each(|(out, values)| softmax_rows(isa, values, width, out));
+    assert!(
+        values.len().is_multiple_of(width),
+        "values are (rows, width)"
+    );
+    filled_rows(values.len() / width, width, |row, out| {
+        softmax_rows(isa, &values[row * width..][..out.len()], width, out);
+    })
 }
 
 for_each_isa! {
@@ -104,8 +103,11 @@ pub(crate) fn exp2<L: Lanes>(x: f32) -> f32 {
 
 /// Layer norm without affine, then `x (1 + scale) + shift` per image.
 ///
-/// `values`: (N, T, D); `shift`, `scale`: (N, D); written to `out`: (N, T, D).
-pub fn layer_norm_modulate(isa: Isa, values: &[f32], modulation: Modulation<'_>, out: &mut [f32]) {
+/// `values` and the result: (N, T, D); `shift`, `scale`: (N, D).
+///
+/// # Panics
+/// If `values` or the modulation do not have the sizes that it says.
+pub fn layer_norm_modulate(isa: Isa, values: &[f32], modulation: Modulation<'_>) -> Vec<f32> {
     let Modulation {
         shift,
         scale,
@@ -113,13 +115,15 @@ pub fn layer_norm_modulate(isa: Isa, values: &[f32], modulation: Modulation<'_>,
         n_tokens,
         eps,
     } = modulation;
-    let rows = out.par_chunks_mut(width).zip(values.par_chunks(width));
-    rows.enumerate().for_each(|(row, (out, values))| {
-        let image = row / n_tokens * width;
-        let shift = &shift[image..image + width];
-        let scale = &scale[image..image + width];
-        normalise_row(isa, values, shift, scale, eps, out);
-    });
+    filled_rows(values.len() / width.max(1), width, |first, out| {
+        let values = values[first * width..].chunks(width);
+        for (row, (out, values)) in out.chunks_mut(width).zip(values).enumerate() {
+            let image = (first + row) / n_tokens * width;
+            let shift = &shift[image..image + width];
+            let scale = &scale[image..image + width];
+            normalise_row(isa, values, shift, scale, eps, out);
+        }
+    })
 }
 
 /// Arguments of [`layer_norm_modulate`].
@@ -181,25 +185,43 @@ pub(crate) fn sum_of(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
 
 /// Skip connection with a gate per image: `skip + gate · y`.
 ///
-/// `skip`, `y`, `out`: (N, T, D); `gate`: (N, D), `n_tokens`: T.
+/// `skip`, `y` and the result: (N, T, D); `gate`: (N, D), `n_tokens`: T.
+///
+/// # Panics
+/// If the sizes differ.
 pub fn gated_skip(
+    isa: Isa,
     skip: &[f32],
     gate: &[f32],
     y: &[f32],
     (n_tokens, width): (usize, usize),
-    out: &mut [f32],
-) {
-    let image = n_tokens * width;
-    let rows = out.par_chunks_mut(width).enumerate();
-    rows.for_each(|(row, out)| {
-        let start = row * width;
-        let gate = &gate[start / image * width..][..width];
-        let skip = &skip[start..start + width];
-        let y = &y[start..start + width];
-        for (((out, skip), gate), y) in out.iter_mut().zip(skip).zip(gate).zip(y) {
-            *out = skip + gate * y;
+) -> Vec<f32> {
+    assert_eq!(skip.len(), y.len(), "skip and y are (N, T, D)");
+    filled_rows(skip.len() / width.max(1), width, |first, out| {
+        for (idx, out) in out.chunks_mut(width).enumerate() {
+            let row = first + idx;
+            let gate = &gate[row / n_tokens * width..][..width];
+            let start = row * width;
+            skip_row(
+                isa,
+                &skip[start..start + width],
+                gate,
+                &y[start..start + width],
+                out,
+            );
         }
-    });
+    })
+}
+
+for_each_isa! {
+    pub(crate) fn skip_row(skip: &[f32], gate: &[f32], y: &[f32], out: &mut [f32]) = skip_body;
+}
+
+#[inline(always)]
+fn skip_body<L: Lanes>(skip: &[f32], gate: &[f32], y: &[f32], out: &mut [f32]) {
+    for (((out, skip), gate), y) in out.iter_mut().zip(skip).zip(gate).zip(y) {
+        *out = skip + gate * y;
+    }
 }
 
 #[cfg(test)]
@@ -213,8 +235,7 @@ mod tests {
                 .map(|i| ((i * 7919 % 1009) as f32 / 504.5 - 1.0) * size)
                 .collect();
             for isa in Isa::available() {
-                let mut found = vec![f32::NAN; values.len()];
-                softmax(isa, &values, width, &mut found);
+                let found = softmax(isa, &values, width);
                 for (row, found) in values.chunks(width).zip(found.chunks(width)) {
                     let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                     let weight = |x: f32| f64::from(x - largest).exp();

@@ -1,11 +1,12 @@
 //! The CPU kernels: plain functions over `f32` slices, and the candle custom ops that
-//! wrap them; with the feature `cuda`, the same operations on NVIDIA GPUs. A model calls only the functions of [`ops`], so a kernel can be replaced
-//! without touching a model.
+//! wrap them; with the feature `cuda`, the same operations on NVIDIA GPUs. A model calls
+//! only the functions of [`ops`], so a kernel can be replaced without touching a model.
 //!
 //! - [`isa`]: which instruction set a kernel is compiled for, chosen at run time.
 //! - [`attention`]: full, window and cross attention; a plain reference and a tiled kernel.
 //! - [`conv`]: convolution of feature maps, tiled.
-//! - [`elementwise`]: GELU, layer norm with modulation, gated skip connection.
+//! - [`elementwise`]: GELU, layer norm with modulation, gated skip connection, softmax.
+//! - [`fresh`]: memory for results.
 //! - [`group_norm`]: group norm, and the SiLU after it, as a convolution reads it.
 //! - [`linear`]: matrix multiply with bias.
 //! - [`per_head`]: norm and rotation of single heads.
@@ -17,6 +18,7 @@
 pub mod attention;
 pub mod conv;
 pub mod elementwise;
+pub mod fresh;
 pub mod group_norm;
 pub mod isa;
 pub mod linear;

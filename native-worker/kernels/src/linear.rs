@@ -6,6 +6,7 @@
 
 use gemm::Parallelism;
 
+use super::fresh;
 use super::isa::Isa;
 use super::scratch::{Scratch, with_scratch};
 use super::widen::Stored;
@@ -36,18 +37,12 @@ pub struct LinearShape {
 /// `out = x Wᵀ + b`.
 ///
 /// `x`: (rows, inputs), `weight`: (outputs, inputs) as PyTorch stores it,
-/// `bias`: (outputs) or absent, `out`: (rows, outputs).
+/// `bias`: (outputs) or absent; result (rows, outputs).
 ///
 /// # Panics
 /// If a slice does not have the size that `shape` says.
-pub fn linear(
-    shape: LinearShape,
-    x: &[f32],
-    weight: &[f32],
-    bias: Option<&[f32]>,
-    out: &mut [f32],
-) {
-    linear_stored(shape, x, Stored::F32(weight), bias, out);
+pub fn linear(shape: LinearShape, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    linear_stored(shape, x, Stored::F32(weight), bias)
 }
 
 /// [`linear`] with a weight in its stored type; the same results, bit for bit.
@@ -59,8 +54,7 @@ pub fn linear_stored(
     x: &[f32],
     weight: Stored<'_>,
     bias: Option<&[f32]>,
-    out: &mut [f32],
-) {
+) -> Vec<f32> {
     let LinearShape {
         rows,
         inputs,
@@ -72,11 +66,16 @@ pub fn linear_stored(
         outputs * inputs,
         "weight is (outputs, inputs)"
     );
-    assert_eq!(out.len(), rows * outputs, "out is (rows, outputs)");
+    assert!(
+        bias.is_none_or(|bias| bias.len() == outputs),
+        "bias is (outputs)"
+    );
     if rows <= few_rows::MOST_ROWS {
-        return few_rows::run(Isa::best(), shape, x, weight, bias, out);
+        let mut out = fresh::zeros(rows * outputs);
+        few_rows::run(Isa::best(), shape, x, weight, bias, &mut out);
+        return out;
     }
-    start_from_bias(bias, outputs, out);
+    let mut out = start_from_bias(bias, rows, outputs);
     let product = Product {
         rows,
         inputs,
@@ -84,7 +83,8 @@ pub fn linear_stored(
         adds: bias.is_some(),
     };
     if let Stored::F32(weight) = weight {
-        return product.run(x, weight, 0, out);
+        product.run(x, weight, 0, &mut out);
+        return out;
     }
     let longest = panels(inputs, outputs).map(|panel| panel.len()).max();
     with_scratch(&WIDENED, longest.unwrap_or(0) * inputs, |scratch| {
@@ -92,9 +92,10 @@ pub fn linear_stored(
             let values = weight.slice(panel.start * inputs..panel.end * inputs);
             let widened = &mut scratch[..values.len()];
             values.widen_into(widened);
-            product.run(x, widened, panel.start, out);
+            product.run(x, widened, panel.start, &mut out);
         }
     });
+    out
 }
 
 /// Ranges of outputs, nearly equal, each at least [`LEAST_PANEL`] long unless it is all.
@@ -104,12 +105,15 @@ fn panels(inputs: usize, outputs: usize) -> impl Iterator<Item = std::ops::Range
     (0..n_panels).map(move |idx| outputs * idx / n_panels..outputs * (idx + 1) / n_panels)
 }
 
-fn start_from_bias(bias: Option<&[f32]>, outputs: usize, out: &mut [f32]) {
-    if let Some(bias) = bias {
-        for row in out.chunks_exact_mut(outputs) {
+fn start_from_bias(bias: Option<&[f32]>, rows: usize, outputs: usize) -> Vec<f32> {
+    let Some(bias) = bias else {
+        return fresh::zeros(rows * outputs);
+    };
+    fresh::filled_rows(rows, outputs, |_, out| {
+        for row in out.chunks_exact_mut(outputs.max(1)) {
             row.copy_from_slice(bias);
         }
-    }
+    })
 }
 
 /// A product whose sizes were checked.
@@ -209,10 +213,9 @@ mod tests {
                 let mut weight = vec![0f32; bits.len()];
                 stored.widen_into(&mut weight);
                 for bias in [None, Some(bias.as_slice())] {
-                    let mut expected = vec![f32::NAN; rows * outputs];
-                    let mut found = expected.clone();
-                    linear(shape, &x, &weight, bias, &mut expected);
-                    linear_stored(shape, &x, stored, bias, &mut found);
+                    let expected = linear(shape, &x, &weight, bias);
+                    let found = linear_stored(shape, &x, stored, bias);
+                    assert_eq!(found.len(), rows * outputs, "{shape:?}");
                     let same = expected
                         .iter()
                         .zip(&found)

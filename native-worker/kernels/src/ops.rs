@@ -9,12 +9,13 @@
 //! - [`placing`]: what brings tensors together.
 //! - [`memory`], [`stopwatch`]: what a device has and how long it takes.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail,
+};
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 
-use super::attention::{AttentionMask, AttentionShape, Qkv, tiled};
 use super::elementwise::{self, Modulation};
 use super::isa::Isa;
 
@@ -30,7 +31,7 @@ mod per_head;
 pub mod placing;
 pub mod stopwatch;
 
-pub use attend::{Attended, attend};
+pub use attend::{Attended, attend, attend_window_and_add};
 pub use cross_attention::cross_attention;
 pub use linear::{linear_layer, linear_stored};
 pub use per_head::{rms_norm_heads, rotate_heads};
@@ -47,6 +48,14 @@ fn values<'a>(name: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<&'
     }
 }
 
+/// A contiguous tensor's elements on the CPU, from [`Tensor::storage_and_layout`].
+fn values_on_cpu<'a>(name: &str, storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
+    match storage {
+        Storage::Cpu(storage) => values(name, storage, layout),
+        _ => bail!("{name}: a tensor is not on the CPU, where another one is"),
+    }
+}
+
 /// GELU (tanh form) of every element. Any shape.
 pub fn gelu_tanh(x: &Tensor) -> Result<Tensor> {
     x.apply_op1_no_bwd(&Gelu)
@@ -60,8 +69,7 @@ impl CustomOp1 for Gelu {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let mut out = values(self.name(), storage, layout)?.to_vec();
-        elementwise::gelu_tanh(Isa::best(), &mut out);
+        let out = elementwise::gelu_tanh(Isa::best(), values(self.name(), storage, layout)?);
         Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
 
@@ -88,8 +96,7 @@ impl CustomOp1 for Softmax {
             bail!("softmax: expected rows, got a scalar");
         };
         let x = values(self.name(), storage, layout)?;
-        let mut out = vec![0f32; x.len()];
-        elementwise::softmax(Isa::best(), x, width, &mut out);
+        let out = elementwise::softmax(Isa::best(), x, width);
         Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
 }
@@ -130,8 +137,7 @@ impl CustomOp3 for LayerNormModulate {
             n_tokens,
             eps: self.eps as f32,
         };
-        let mut out = vec![0f32; x.len()];
-        elementwise::layer_norm_modulate(Isa::best(), x, modulation, &mut out);
+        let out = elementwise::layer_norm_modulate(Isa::best(), x, modulation);
         Ok((CpuStorage::F32(out), x_layout.shape().clone()))
     }
 
@@ -182,8 +188,7 @@ impl CustomOp3 for GatedSkip {
         let skip = values(self.name(), skip, skip_layout)?;
         let gate = values(self.name(), gate, gate_layout)?;
         let y = values(self.name(), y, y_layout)?;
-        let mut out = vec![0f32; skip.len()];
-        elementwise::gated_skip(skip, gate, y, (n_tokens, width), &mut out);
+        let out = elementwise::gated_skip(Isa::best(), skip, gate, y, (n_tokens, width));
         Ok((CpuStorage::F32(out), skip_layout.shape().clone()))
     }
 
@@ -201,67 +206,6 @@ impl CustomOp3 for GatedSkip {
         expect_dims(self.name(), gate_layout, &[n, width])?;
         expect_dims(self.name(), y_layout, &[n, n_tokens, width])?;
         cuda::gated_skip((skip, skip_layout), (gate, gate_layout), (y, y_layout))
-    }
-}
-
-/// Self-attention over heads stored side by side, on the CPU; [`attend`](fn@attend) is for
-/// any device.
-///
-/// `q`, `k`, `v`: (N, T, H·d); result (outputs, N, T, H·d), see [`AttentionMask`].
-pub fn attention(
-    q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
-    n_heads: usize,
-    mask: AttentionMask,
-) -> Result<Tensor> {
-    q.apply_op3_no_bwd(k, v, &Attention { n_heads, mask })
-}
-
-struct Attention {
-    n_heads: usize,
-    mask: AttentionMask,
-}
-
-impl CustomOp3 for Attention {
-    fn name(&self) -> &'static str {
-        "attention"
-    }
-
-    fn cpu_fwd(
-        &self,
-        q: &CpuStorage,
-        q_layout: &Layout,
-        k: &CpuStorage,
-        k_layout: &Layout,
-        v: &CpuStorage,
-        v_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (batch, n_tokens, width) = q_layout.shape().dims3()?;
-        expect_dims(self.name(), k_layout, &[batch, n_tokens, width])?;
-        expect_dims(self.name(), v_layout, &[batch, n_tokens, width])?;
-        if !width.is_multiple_of(self.n_heads) {
-            bail!(
-                "attention: width {width} is not a multiple of {} heads",
-                self.n_heads
-            );
-        }
-        let shape = AttentionShape {
-            batch,
-            n_tokens,
-            n_heads: self.n_heads,
-            head_size: width / self.n_heads,
-        };
-        let inputs = Qkv {
-            q: values(self.name(), q, q_layout)?,
-            k: values(self.name(), k, k_layout)?,
-            v: values(self.name(), v, v_layout)?,
-        };
-        let n_outputs = self.mask.n_outputs();
-        let mut out = vec![0f32; n_outputs * shape.n_elements()];
-        tiled::attend(Isa::best(), shape, self.mask, inputs, &mut out);
-        let shape = Shape::from(vec![n_outputs, batch, n_tokens, width]);
-        Ok((CpuStorage::F32(out), shape))
     }
 }
 

@@ -139,7 +139,9 @@ fn guarded(
     memory: &mut ModelInMemory,
     line: &JobLine,
 ) -> Result<Made, Unmade> {
-    let run = AssertUnwindSafe(|| execute(assignment, memory, line));
+    // On one of the threads that compute: it takes its share of every operation at once
+    // instead of waking another thread and waiting for it.
+    let run = AssertUnwindSafe(|| rayon::scope(|_| execute(assignment, memory, line)));
     catch_unwind(run).unwrap_or_else(|panic| {
         *memory = ModelInMemory::default();
         let text = panic.downcast_ref::<String>().map(String::as_str);

@@ -10,7 +10,7 @@
 //! run FOLDER STEPS raw|plan    a guided image of a DiT; ours only
 //! ```
 //!
-//! `run … plan` computes every second step in full and takes `wa_rs`, `ast`, `wa_rs+asc`
+//! `run … plan` computes every fourth step in full and takes `wa_rs`, `ast`, `wa_rs+asc`
 //! and `asc` in turn along the blocks of the others.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
@@ -49,9 +49,12 @@ struct Loaded {
 fn main() {
     let mut loaded = Loaded::default();
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-        let answer = loaded.answer(&line).unwrap_or_else(|error| {
-            let error = error.to_string();
-            serde_json::json!({"error": error}).to_string()
+        // As `dfa` computes: on one of the threads that share an operation.
+        let answer = rayon::scope(|_| {
+            loaded.answer(&line).unwrap_or_else(|error| {
+                let error = error.to_string();
+                serde_json::json!({"error": error}).to_string()
+            })
         });
         println!("{answer}");
         if std::io::stdout().flush().is_err() {
@@ -173,7 +176,7 @@ fn mixed_plan(shape: GridShape, n_tokens: usize) -> Outcome<CompressionPlan> {
     let cycle = cycle.into_iter().collect::<Result<Vec<_>, _>>()?;
     let cells = (0..shape.n_cells()).map(|cell| {
         let (step, block) = (cell / shape.n_blocks, cell % shape.n_blocks);
-        match step % 2 {
+        match step % 4 {
             0 => Strategy::Full,
             _ => cycle[block % cycle.len()],
         }

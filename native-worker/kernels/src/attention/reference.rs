@@ -12,7 +12,9 @@ use super::{AttentionMask, AttentionShape, Qkv};
 /// # Panics
 /// If a slice does not have the size that `shape` says.
 pub fn attend(shape: AttentionShape, mask: AttentionMask, inputs: Qkv<'_>, out: &mut [f32]) {
-    inputs.check(shape, mask, out);
+    inputs.check(shape);
+    let expected = mask.n_outputs() * shape.n_elements();
+    assert_eq!(out.len(), expected, "out is (outputs, N, T, H·d)");
     let n_tokens = shape.n_tokens;
     let (output, second) = out.split_at_mut(shape.n_elements());
     for row in 0..shape.batch * n_tokens {

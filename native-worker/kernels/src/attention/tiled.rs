@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{AttentionMask, AttentionShape, Qkv};
+use super::{AttentionMask, AttentionShape, Outputs, Qkv};
 use crate::isa::{Isa, Lanes, for_each_isa};
 use crate::scratch::{Scratch, prefetch, with_scratch};
 
@@ -29,7 +29,7 @@ thread_local! {
     static PACKED: Scratch = const { Scratch::new(Vec::new()) };
 }
 
-/// Attention of a whole batch; see [`super`] for the layout.
+/// Attention of a whole batch; see [`super`] for the layout. `out`: (outputs, N, T, H·d).
 ///
 /// # Panics
 /// If a slice does not have the size that `shape` says.
@@ -40,10 +40,45 @@ pub fn attend(
     inputs: Qkv<'_>,
     out: &mut [f32],
 ) {
-    inputs.check(shape, mask, out);
+    let expected = mask.n_outputs() * shape.n_elements();
+    assert_eq!(out.len(), expected, "out is (outputs, N, T, H·d)");
+    let (output, window_residual) = out.split_at_mut(shape.n_elements());
+    let outputs = Outputs {
+        output,
+        window_residual,
+    };
+    attend_apart(isa, shape, mask, inputs, None, outputs);
+}
+
+/// [`attend`] with the outputs apart, and with something (N, T, H·d) added to the first:
+/// a kept window residual to what the window gives. The sum has the bits of adding it
+/// afterwards.
+///
+/// # Panics
+/// If a slice does not have the size that `shape` says.
+pub fn attend_apart(
+    isa: Isa,
+    shape: AttentionShape,
+    mask: AttentionMask,
+    inputs: Qkv<'_>,
+    addend: Option<&[f32]>,
+    outputs: Outputs<'_>,
+) {
+    inputs.check(shape);
+    let n = shape.n_elements();
+    assert_eq!(outputs.output.len(), n, "the output is (N, T, H·d)");
+    assert_eq!(
+        outputs.window_residual.len(),
+        (mask.n_outputs() - 1) * n,
+        "the window residual is (N, T, H·d), where it is made"
+    );
+    assert!(
+        addend.is_none_or(|addend| addend.len() == n),
+        "what is added is (N, T, H·d)"
+    );
     let own_rows = |image| image * shape.n_tokens..(image + 1) * shape.n_tokens;
     let key_rows: Vec<_> = (0..shape.batch).map(own_rows).collect();
-    attend_rows(isa, shape, mask, inputs, &key_rows, out);
+    attend_rows(isa, shape, mask, inputs, &key_rows, addend, outputs);
 }
 
 /// Attention to keys of another origin, such as a text: queries (N, T, H·d), keys and
@@ -59,7 +94,12 @@ pub fn cross_attend(
     out: &mut [f32],
 ) {
     inputs.check_cross(shape, visible, out);
-    attend_rows(isa, shape, AttentionMask::Full, inputs, visible, out);
+    let outputs = Outputs {
+        output: out,
+        window_residual: &mut [],
+    };
+    let mask = AttentionMask::Full;
+    attend_rows(isa, shape, mask, inputs, visible, None, outputs);
 }
 
 /// `key_rows`: the rows of k and v that each image sees.
@@ -69,14 +109,14 @@ fn attend_rows(
     mask: AttentionMask,
     inputs: Qkv<'_>,
     key_rows: &[Range<usize>],
-    out: &mut [f32],
+    addend: Option<&[f32]>,
+    outputs: Outputs<'_>,
 ) {
-    if out.is_empty() {
+    if outputs.output.is_empty() {
         return;
     }
     let longest = key_rows.iter().map(ExactSizeIterator::len).max();
     let layout = PackLayout::new(shape.head_size, longest.unwrap_or(0));
-    let (first, second) = out.split_at_mut(shape.n_elements());
     with_scratch(&PACKED, layout.round_len(shape), |packed| {
         for round in layout.rounds(shape) {
             layout.pack(shape, inputs, &round, key_rows, packed);
@@ -84,12 +124,13 @@ fn attend_rows(
                 shape,
                 mask,
                 q: inputs.q,
+                addend,
                 layout,
                 packed,
                 round: &round,
                 key_rows,
             };
-            let tasks = call.tasks(isa, first, second);
+            let tasks = call.tasks(isa, outputs.output, outputs.window_residual);
             tasks
                 .into_par_iter()
                 .for_each(|task| attend_task(isa, &call, task));
@@ -103,6 +144,8 @@ pub(crate) struct Call<'a> {
     shape: AttentionShape,
     mask: AttentionMask,
     q: &'a [f32],
+    /// Added to the output, (N, T, H·d).
+    addend: Option<&'a [f32]>,
     layout: PackLayout,
     packed: &'a [f32],
     round: &'a Round,
@@ -217,13 +260,27 @@ fn heads_of_task<L: Lanes, const V: usize, const G: usize>(call: &Call<'_>, mut 
                 _ => state.store(&mut task.out[column..], width, n_queries),
             }
         }
+        let columns = column..column + shape.head_size;
         if let Some(residual) = task.residual.as_deref_mut() {
             let rows = residual.chunks_mut(width).zip(task.out.chunks(width));
             for (residual, out) in rows {
-                let columns = column..column + shape.head_size;
-                subtract_from(&out[columns.clone()], &mut residual[columns]);
+                subtract_from(&out[columns.clone()], &mut residual[columns.clone()]);
             }
         }
+        if let Some(addend) = call.addend {
+            let rows = addend[first_row * width..].chunks(width);
+            for (out, addend) in task.out.chunks_mut(width).zip(rows) {
+                add_to(&addend[columns.clone()], &mut out[columns.clone()]);
+            }
+        }
+    }
+}
+
+/// `out += addend`.
+#[inline(always)]
+fn add_to(addend: &[f32], out: &mut [f32]) {
+    for (out, addend) in out.iter_mut().zip(addend) {
+        *out += addend;
     }
 }
 

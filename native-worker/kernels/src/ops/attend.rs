@@ -3,11 +3,14 @@
 
 use std::ops::Range;
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Device, Result, Tensor, bail};
 use dfa_core::Window;
 
 use super::dense::dense_attention;
-use crate::attention::AttentionMask;
+use super::{expect_dims, values_on_cpu};
+use crate::attention::{AttentionMask, AttentionShape, Outputs, Qkv, tiled};
+use crate::fresh;
+use crate::isa::Isa;
 
 /// What a self-attention call makes.
 pub struct Attended {
@@ -29,7 +32,7 @@ pub fn attend(
     mask: AttentionMask,
 ) -> Result<Attended> {
     if q.device().is_cpu() {
-        return attend_on_cpu((q, k, v), n_heads, mask);
+        return attend_on_cpu((q, k, v), n_heads, mask, None);
     }
     check_heads(q, n_heads)?;
     let of_window = |window| elsewhere(q, k, v, n_heads, window);
@@ -47,21 +50,64 @@ pub fn attend(
     }
 }
 
+/// What the window gives, plus a kept window residual (N, T, H·d), as `wa_rs` wants it.
+/// The rest is as in [`attend`].
+///
+/// # Errors
+/// Those of [`attend`].
+pub fn attend_window_and_add(
+    (q, k, v): (&Tensor, &Tensor, &Tensor),
+    n_heads: usize,
+    window: Window,
+    residual: &Tensor,
+) -> Result<Tensor> {
+    let mask = AttentionMask::Windowed(window);
+    if q.device().is_cpu() {
+        let attended = attend_on_cpu((q, k, v), n_heads, mask, Some(residual))?;
+        return Ok(attended.output);
+    }
+    attend(q, k, v, n_heads, mask)?.output + residual
+}
+
 fn attend_on_cpu(
     (q, k, v): (&Tensor, &Tensor, &Tensor),
     n_heads: usize,
     mask: AttentionMask,
+    addend: Option<&Tensor>,
 ) -> Result<Attended> {
-    let outputs = super::attention(q, k, v, n_heads, mask)?; // (outputs, N, T, H·d)
-    let output = outputs.get(0)?;
-    if mask.n_outputs() == 1 {
-        return Ok(without_residual(output));
+    const NAME: &str = "attention";
+    check_heads(q, n_heads)?;
+    let (batch, n_tokens, width) = q.dims3()?;
+    for x in [Some(k), Some(v), addend].into_iter().flatten() {
+        expect_dims(NAME, x.layout(), q.dims())?;
     }
-    // A copy of its own: a view would keep the other output alive as well.
-    let window_residual = Some(outputs.get(1)?.force_contiguous()?);
+    let shape = AttentionShape {
+        batch,
+        n_tokens,
+        n_heads,
+        head_size: width / n_heads,
+    };
+    let [q, k, v] = [q, k, v].map(Tensor::storage_and_layout);
+    let inputs = Qkv {
+        q: values_on_cpu(NAME, &q.0, q.1)?,
+        k: values_on_cpu(NAME, &k.0, k.1)?,
+        v: values_on_cpu(NAME, &v.0, v.1)?,
+    };
+    let addend = addend.map(Tensor::storage_and_layout);
+    let addend = addend.as_ref().map(|(storage, layout)| values_on_cpu(NAME, storage, layout));
+    let makes_residual = mask.n_outputs() > 1;
+    let mut output = fresh::zeros(shape.n_elements());
+    let mut window_residual = fresh::zeros(usize::from(makes_residual) * shape.n_elements());
+    let outputs = Outputs {
+        output: &mut output,
+        window_residual: &mut window_residual,
+    };
+    tiled::attend_apart(Isa::best(), shape, mask, inputs, addend.transpose()?, outputs);
+    let tensor = |values| Tensor::from_vec(values, (batch, n_tokens, width), &Device::Cpu);
+    let window_residual = makes_residual.then(|| tensor(window_residual));
     Ok(Attended {
-        output,
-        window_residual,
+        output: tensor(output)?,
+        window_residual: window_residual.transpose()?,
     })
 }
 
@@ -128,6 +174,29 @@ mod tests {
 
     /// Rounding of sums of a few dozen products of values around 1.
     const TOLERANCE: f32 = 2e-6;
+
+    #[test]
+    fn what_is_added_in_the_kernel_has_the_bits_of_adding_it_afterwards() {
+        let check = |n: usize, n_tokens: usize, window: Window| {
+            let tensor = |offset: usize| {
+                let values = (0..n * n_tokens * 24).map(|i| ((i * 5 + offset) as f32 * 0.29).sin());
+                let values = values.collect::<Vec<_>>();
+                Tensor::from_vec(values, (n, n_tokens, 24), &Device::Cpu).unwrap()
+            };
+            let (q, k, v, residual) = (tensor(1), tensor(2), tensor(3), tensor(4));
+            let attended = attend(&q, &k, &v, 2, AttentionMask::Windowed(window)).unwrap();
+            let expected = (attended.output + &residual).unwrap();
+            let found = attend_window_and_add((&q, &k, &v), 2, window, &residual).unwrap();
+            let bits = |x: &Tensor| {
+                let values = x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                values.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+            };
+            assert_eq!(bits(&found), bits(&expected), "{n} {n_tokens} {window:?}");
+        };
+        check(1, 1, Window::symmetric(0));
+        check(3, 50, Window::symmetric(4));
+        check(2, 131, Window { left: 20, right: 3 });
+    }
 
     #[test]
     fn texts_are_seen_as_by_the_kernel() {

@@ -6,6 +6,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use super::{expect_dims, values};
 use crate::attention::{AttentionShape, Qkv, tiled};
+use crate::fresh;
 use crate::isa::Isa;
 
 /// Every sample of a batch attends to rows of its own, all of them.
@@ -89,7 +90,7 @@ impl CustomOp3 for CrossAttention {
             k: values(self.name(), k, k_layout)?,
             v: values(self.name(), v, v_layout)?,
         };
-        let mut out = vec![0f32; shape.n_elements()];
+        let mut out = fresh::zeros(shape.n_elements());
         tiled::cross_attend(Isa::best(), shape, &self.visible, inputs, &mut out);
         Ok((CpuStorage::F32(out), q_layout.shape().clone()))
     }

@@ -78,7 +78,7 @@ fn softmax(scores: &Tensor) -> Result<Tensor> {
 mod tests {
     use super::*;
     use crate::attention::AttentionMask;
-    use crate::ops::attention;
+    use crate::ops::attend;
 
     fn waves(n: usize, offset: usize) -> Vec<f32> {
         (0..n)
@@ -97,10 +97,7 @@ mod tests {
             let tensor = |offset| Tensor::from_vec(waves(n_values, offset), shape, &Device::Cpu);
             let (q, k, v) = (tensor(0).unwrap(), tensor(3).unwrap(), tensor(5).unwrap());
             let mask = window.map_or(AttentionMask::Full, AttentionMask::Windowed);
-            let expected = attention(&q, &k, &v, n_heads, mask)
-                .unwrap()
-                .get(0)
-                .unwrap();
+            let expected = attend(&q, &k, &v, n_heads, mask).unwrap().output;
             let found = dense_attention(&q, &k, &v, n_heads, window).unwrap();
             let difference = (found - expected)
                 .unwrap()

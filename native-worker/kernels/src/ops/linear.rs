@@ -41,8 +41,7 @@ impl LinearOp {
         let (shape, dims) = linear_dims(x_layout, inputs, outputs)?;
         let x = values("linear", x, x_layout)?;
         let weight = values("linear", weight, weight_layout)?;
-        let mut out = vec![0f32; shape.rows * outputs];
-        linear(shape, x, weight, bias, &mut out);
+        let out = linear(shape, x, weight, bias);
         Ok((CpuStorage::F32(out), dims))
     }
 }
@@ -151,8 +150,7 @@ impl StoredLinear<'_> {
             );
         }
         let x = values("linear", x, x_layout)?;
-        let mut out = vec![0f32; shape.rows * outputs];
-        linear_stored_rows(shape, x, self.weight, bias, &mut out);
+        let out = linear_stored_rows(shape, x, self.weight, bias);
         Ok((CpuStorage::F32(out), dims))
     }
 }

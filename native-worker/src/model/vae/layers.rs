@@ -6,6 +6,7 @@ use candle_core::{Device, Result, Tensor, bail};
 use super::feature_map::{FeatureMap, Values};
 use crate::kernels::attention::AttentionMask;
 use crate::kernels::conv::{ConvCall, ConvKind, ConvShape, conv};
+use crate::kernels::fresh;
 use crate::kernels::group_norm::{Activation, GroupNorm, group_norm};
 use crate::kernels::isa::Isa;
 use crate::kernels::ops::{self, feature_map};
@@ -64,7 +65,7 @@ impl Conv {
             }
         };
         let shape = self.shape(map);
-        let mut values = vec![0f32; shape.out_len()];
+        let mut values = fresh::zeros(shape.out_len());
         self.run(shape, (input, activation), &mut values, false)?;
         Ok(FeatureMap {
             channels: shape.outputs,
