@@ -186,8 +186,7 @@ impl SelfAttention {
         let projected = self.queries_keys_values(x)?;
         if let Some(kept) = kept {
             let (q, k, v) = &projected;
-            let attended =
-                ops::attend_window_and_add((q, k, v), self.n_heads, call.window, kept)?;
+            let attended = ops::attend_window_and_add((q, k, v), self.n_heads, call.window, kept)?;
             return Ok((attended, None));
         }
         let mask = if call.strategy.is_windowed() {

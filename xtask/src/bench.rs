@@ -13,20 +13,15 @@ use crate::python;
 use crate::repo::{self, Failure, Repo};
 
 mod peer;
+mod questions;
 mod table;
 
 use peer::Peer;
+use questions::{Question, kernel_questions, model_questions};
 use table::{Pair, Samples, median, row, seconds};
 
 const REQUIREMENTS: &str = "xtask/src/bench/requirements.txt";
 const SHIPPED: &str = "models/avatars-dit";
-
-/// A request to both, what it is, and the largest ratio that is good enough.
-struct Question {
-    what: &'static str,
-    request: String,
-    target: f64,
-}
 
 /// The folders of tables that can be asked for.
 const TABLES: [&str; 3] = ["kernels", "models", "compressed"];
@@ -206,29 +201,7 @@ impl<'a> Bench<'a> {
             let ours = self.ours("model-times")?;
             Ok::<_, Failure>([ours, self.theirs("diffusers_peer.py")?])
         };
-        let question = |what, request, target| Question {
-            what,
-            request,
-            target,
-        };
-        let questions = [
-            question(
-                "one DiT-XL/2 block, 1024 tokens, batch 2",
-                format!("block {dit} 2"),
-                1.0,
-            ),
-            question(
-                "one raw step of the shipped model, batch 16",
-                format!("forward {SHIPPED} 16"),
-                0.9,
-            ),
-            question(
-                "one raw step of DiT-XL/2-512, batch 2",
-                format!("forward {dit} 2"),
-                1.0,
-            ),
-            question("VAE, 512 × 512 pixels", format!("vae {dit}/vae 64 64"), 1.2),
-        ];
+        let questions = model_questions(&dit, SHIPPED);
         let mut table = self.against_pytorch(&mut start()?, &questions)?;
         table += &peak_memory_row(&mut start()?, &format!("forward {dit} 2"))?;
         Ok(table)
@@ -337,62 +310,4 @@ fn ask(peer: &mut Peer, request: &str, samples: &mut Samples) -> Result<(), Fail
 
 fn verdict(met: bool) -> String {
     if met { "met" } else { "missed" }.into()
-}
-
-/// Short ones several times in a row, as a model runs them: after a pause, caches and new
-/// memory would be measured instead.
-fn kernel_questions() -> Vec<Question> {
-    let mut questions = Vec::new();
-    let mut add = |what, request: &str, target| {
-        let request = request.to_owned();
-        questions.push(Question {
-            what,
-            request,
-            target,
-        });
-    };
-    add(
-        "linear 2048 × 1152 → 1152",
-        "linear 2048 1152 1152 f32 x5",
-        1.15,
-    );
-    add(
-        "linear 2048 × 1152 → 4608",
-        "linear 2048 1152 4608 f32 x2",
-        1.15,
-    );
-    add(
-        "linear 2048 × 4608 → 1152",
-        "linear 2048 4608 1152 f32 x2",
-        1.15,
-    );
-    add(
-        "linear 2048 × 1152 → 4608, weight in f16 (PyTorch: f32)",
-        "linear 2048 1152 4608 f16 x2",
-        1.15,
-    );
-    add(
-        "full attention, 16 heads × 72, N = 1024",
-        "attention full 1024 16 72 x5",
-        0.75,
-    );
-    add(
-        "full attention, N = 4096",
-        "attention full 4096 16 72",
-        0.75,
-    );
-    add(
-        "full attention, N = 8192",
-        "attention full 8192 16 72",
-        0.75,
-    );
-    add(
-        "layer norm + modulate, 2048 × 1152",
-        "layer_norm_modulate 2048 1152 x50",
-        1.0,
-    );
-    add("GELU (tanh), 2048 × 4608", "gelu 2048 4608 x20", 1.0);
-    add("softmax, 16384 × 1024", "softmax 16384 1024 x10", 1.0);
-    add("gate + skip, 2048 × 1152", "gate_skip 2048 1152 x50", 1.0);
-    questions
 }

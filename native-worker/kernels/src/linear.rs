@@ -17,8 +17,9 @@ thread_local! {
     static WIDENED: Scratch = const { Scratch::new(Vec::new()) };
 }
 
-/// Values of a widened panel, about: 4 MiB, which stay in the cache while they are used.
-const PANEL_VALUES: usize = 1 << 20;
+/// Values of a widened panel, about: 8 MiB. Each panel has the rows of `x` laid out anew, so
+/// that small ones cost time; large ones would cost memory.
+const PANEL_VALUES: usize = 1 << 21;
 /// Outputs of a panel at least. Below 257 the matrix multiply might take another path
 /// than for the whole layer, and then sum in another order.
 const LEAST_PANEL: usize = 384;

@@ -9,9 +9,7 @@
 //! - [`placing`]: what brings tensors together.
 //! - [`memory`], [`stopwatch`]: what a device has and how long it takes.
 
-use candle_core::{
-    CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail,
-};
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;

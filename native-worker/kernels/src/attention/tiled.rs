@@ -112,7 +112,11 @@ fn attend_rows(
     addend: Option<&[f32]>,
     outputs: Outputs<'_>,
 ) {
-    if outputs.output.is_empty() {
+    let Outputs {
+        output,
+        window_residual,
+    } = outputs;
+    if output.is_empty() {
         return;
     }
     let longest = key_rows.iter().map(ExactSizeIterator::len).max();
@@ -130,7 +134,7 @@ fn attend_rows(
                 round: &round,
                 key_rows,
             };
-            let tasks = call.tasks(isa, outputs.output, outputs.window_residual);
+            let tasks = call.tasks(isa, output, window_residual);
             tasks
                 .into_par_iter()
                 .for_each(|task| attend_task(isa, &call, task));

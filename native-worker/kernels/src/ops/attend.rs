@@ -76,17 +76,11 @@ fn attend_on_cpu(
     addend: Option<&Tensor>,
 ) -> Result<Attended> {
     const NAME: &str = "attention";
-    check_heads(q, n_heads)?;
-    let (batch, n_tokens, width) = q.dims3()?;
+    let shape = attention_shape(q, n_heads)?;
+    let dims = q.dims3()?;
     for x in [Some(k), Some(v), addend].into_iter().flatten() {
         expect_dims(NAME, x.layout(), q.dims())?;
     }
-    let shape = AttentionShape {
-        batch,
-        n_tokens,
-        n_heads,
-        head_size: width / n_heads,
-    };
     let [q, k, v] = [q, k, v].map(Tensor::storage_and_layout);
     let inputs = Qkv {
         q: values_on_cpu(NAME, &q.0, q.1)?,
@@ -94,7 +88,9 @@ fn attend_on_cpu(
         v: values_on_cpu(NAME, &v.0, v.1)?,
     };
     let addend = addend.map(Tensor::storage_and_layout);
-    let addend = addend.as_ref().map(|(storage, layout)| values_on_cpu(NAME, storage, layout));
+    let addend = addend
+        .as_ref()
+        .map(|(storage, layout)| values_on_cpu(NAME, storage, layout));
     let makes_residual = mask.n_outputs() > 1;
     let mut output = fresh::zeros(shape.n_elements());
     let mut window_residual = fresh::zeros(usize::from(makes_residual) * shape.n_elements());
@@ -102,12 +98,31 @@ fn attend_on_cpu(
         output: &mut output,
         window_residual: &mut window_residual,
     };
-    tiled::attend_apart(Isa::best(), shape, mask, inputs, addend.transpose()?, outputs);
-    let tensor = |values| Tensor::from_vec(values, (batch, n_tokens, width), &Device::Cpu);
+    tiled::attend_apart(
+        Isa::best(),
+        shape,
+        mask,
+        inputs,
+        addend.transpose()?,
+        outputs,
+    );
+    let tensor = |values| Tensor::from_vec(values, dims, &Device::Cpu);
     let window_residual = makes_residual.then(|| tensor(window_residual));
     Ok(Attended {
         output: tensor(output)?,
         window_residual: window_residual.transpose()?,
+    })
+}
+
+/// `q`: (N, T, H·d).
+fn attention_shape(q: &Tensor, n_heads: usize) -> Result<AttentionShape> {
+    check_heads(q, n_heads)?;
+    let (batch, n_tokens, width) = q.dims3()?;
+    Ok(AttentionShape {
+        batch,
+        n_tokens,
+        n_heads,
+        head_size: width / n_heads,
     })
 }
 
