@@ -5,10 +5,11 @@
 //! - [`plain_search`]: Algorithm 1 word for word, every candidate a whole forward pass;
 //!   slow, the reference for the other.
 //! - [`fast_search`]: a first look by the layers' own errors, one forward pass per step.
+//! - `search_run`: what all of them work on, step by step.
 //! - [`target`]: a goal instead of a threshold.
 //! - [`plan_file`]: its settings as text, and the plan file it ends with.
 //! - [`checkpoint`]: the state after each step on disk, so that a killed calibration goes
-//!   on where it was and ends with the identical plan.
+//!   on where it was, in whichever of its searches, and ends with the identical plan.
 
 use std::path::Path;
 
@@ -16,13 +17,13 @@ use candle_core::Tensor;
 use dfa_core::metric::LossKind;
 use dfa_core::metric::image::ImageError;
 use dfa_core::metric::relative::LossError;
-use dfa_core::search::{CellRecord, SearchError, SearchMode, SearchRecord, SearchSettings};
-use dfa_core::{CompressionPlan, PlanError, Step, Window};
+use dfa_core::search::{SearchError, SearchRecord, SearchSettings};
+use dfa_core::{CompressionPlan, PlanError, Window};
 
 use crate::decoding::DecodeError;
 use crate::diffusion::denoiser::Denoiser;
 use crate::generate::RunError;
-use crate::observer::{Event, Observer};
+use crate::observer::{Observer, Unobserved};
 
 pub mod checkpoint;
 pub mod fast_search;
@@ -30,15 +31,16 @@ mod lane;
 pub mod plain_search;
 pub mod plan_file;
 pub mod prefix_search;
+mod search_run;
 pub mod step_state;
 pub mod target;
 
-pub use checkpoint::{Checkpoint, CheckpointError};
-use fast_search::FastSearch;
+pub use checkpoint::{Checkpoint, CheckpointError, Measured, Snapshot};
 use plain_search::PlainSearch;
-use prefix_search::PrefixSearch;
+pub use search_run::Begun;
+use search_run::{SearchRun, go_on, search_steps};
 pub use step_state::StepState;
-pub use target::{Reached, Target, calibrate_to, first_search};
+pub use target::{Reached, Target, calibrate_to};
 
 /// What a calibration is asked to do, besides the run it calibrates.
 #[derive(Clone, Debug)]
@@ -122,6 +124,18 @@ pub struct Saving<'a> {
     pub resume: bool,
 }
 
+impl Saving<'_> {
+    /// The state to go on with, if that is wanted.
+    fn saved(&self) -> Result<Option<Checkpoint>, CheckpointError> {
+        let load = || Checkpoint::load(self.path, self.settings);
+        self.resume.then(load).transpose()
+    }
+
+    fn save(&self, snapshot: &Snapshot<'_>) -> Result<(), CheckpointError> {
+        snapshot.save(self.path, self.settings)
+    }
+}
+
 /// Calibrates a plan for the run of `denoiser`, starting from `latent` (B, C, …).
 ///
 /// # Errors
@@ -133,37 +147,20 @@ pub fn calibrate(
     saving: Option<&Saving<'_>>,
     observer: &mut dyn Observer,
 ) -> Result<Calibration, CalibrateError> {
-    let n_blocks = denoiser.model.geometry().n_blocks;
-    let fresh = || {
-        let record = SearchRecord::new(request.search.clone(), n_blocks);
-        (record, StepState::start(denoiser, latent.clone()))
+    let begun = match saving.map_or(Ok(None), Saving::saved)? {
+        Some(saved) => saved.latest,
+        None => Begun::at_start(denoiser, request, latent),
     };
-    let (mut record, state) = match saving {
-        Some(saving) if saving.resume => {
-            let checkpoint = Checkpoint::load(saving.path, saving.settings)?;
-            let state = checkpoint.state.brought_to(denoiser.model.device())?;
-            (checkpoint.record, state)
-        }
-        _ => fresh(),
+    let mut keep = |record: &SearchRecord, state: &StepState| {
+        let snapshot = Snapshot {
+            request,
+            earlier: &[],
+            measured: &Measured::new(),
+            latest: (record, state),
+        };
+        saving.map_or(Ok(()), |saving| saving.save(&snapshot))
     };
-    let mut search: Box<dyn StepSearch> = match request.search.mode {
-        SearchMode::Fast => Box::new(FastSearch::new(denoiser, request, state, observer)),
-        SearchMode::Exact | SearchMode::RecordAll => {
-            Box::new(PrefixSearch::new(denoiser, request, state, observer))
-        }
-    };
-    let n_steps = denoiser.sampler.n_steps();
-    let first = record.shape().n_steps;
-    for step in (first..n_steps).map(Step) {
-        search.report(Event::StepStarted { step, n_steps });
-        record.push_row(search.search(step)?)?;
-        if let Some(saving) = saving {
-            let (path, settings) = (saving.path, saving.settings);
-            Checkpoint::save(path, settings, &record, request, search.state())?;
-        }
-        search.report(Event::StepDone { step, n_steps });
-    }
-    finished(record, search, request)
+    go_on(begun, (denoiser, request), &mut keep, observer)
 }
 
 /// Algorithm 1 by whole forward passes, for comparison; see [`plain_search`].
@@ -175,44 +172,12 @@ pub fn calibrate_plainly(
     request: &CalibrateRequest,
     latent: &Tensor,
 ) -> Result<Calibration, CalibrateError> {
-    let n_blocks = denoiser.model.geometry().n_blocks;
-    let mut record = SearchRecord::new(request.search.clone(), n_blocks);
-    let state = StepState::start(denoiser, latent.clone());
-    let mut search = Box::new(PlainSearch::new(denoiser, request, state));
-    for step in (0..denoiser.sampler.n_steps()).map(Step) {
-        record.push_row(search.search(step)?)?;
-    }
-    finished(record, search, request)
-}
-
-fn finished(
-    record: SearchRecord,
-    search: Box<dyn StepSearch + '_>,
-    request: &CalibrateRequest,
-) -> Result<Calibration, CalibrateError> {
-    Ok(Calibration {
-        plan: record.plan(request.window)?,
-        record,
-        n_block_evaluations: search.n_block_evaluations(),
-        latent: search.into_state().latent,
-    })
-}
-
-/// A way to search: one step of the run after the other.
-trait StepSearch {
-    /// Decides every block of `step` and lets the step run.
-    fn search(&mut self, step: Step) -> Result<Vec<CellRecord>, CalibrateError>;
-
-    /// The state after the last finished step.
-    fn state(&self) -> &StepState;
-
-    /// The state after the last finished step.
-    fn into_state(self: Box<Self>) -> StepState;
-
-    /// How many times a single block ran for the whole batch; for one of two branches
-    /// counts half.
-    fn n_block_evaluations(&self) -> f64;
-
-    /// Tells whoever watches.
-    fn report(&mut self, event: Event<'_>);
+    let begun = Begun::at_start(denoiser, request, latent);
+    let run = SearchRun {
+        denoiser,
+        request,
+        observer: &mut Unobserved,
+        state: begun.state,
+    };
+    search_steps(begun.record, &mut PlainSearch::new(run), &mut |_, _| Ok(()))
 }

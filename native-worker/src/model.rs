@@ -168,18 +168,6 @@ pub trait Transformer: Send + Sync {
     /// # Errors
     /// If the input is not what this family takes.
     fn begin<'a>(&'a self, input: &StepInput<'_>) -> Result<Box<dyn ForwardPass + 'a>>;
-
-    /// The same, cut into passes over some of the batch's samples each (ranges of 0..N): a
-    /// pass gives the bits that the whole one gives for its samples, because none of them
-    /// sees another.
-    ///
-    /// # Errors
-    /// As [`begin`](Self::begin), or if a range goes beyond the batch.
-    fn begin_parts<'a>(
-        &'a self,
-        input: &StepInput<'_>,
-        samples: &[Range<usize>],
-    ) -> Result<Vec<Box<dyn ForwardPass + 'a>>>;
 }
 
 /// Rows of tensors that hold one row per sample.
@@ -196,6 +184,15 @@ fn rows<const K: usize>(tensors: &[Tensor; K], samples: &Range<usize>) -> Result
 /// every block in order, then `output`. Nothing changes in it: a block may be asked again
 /// with another hidden state or another strategy.
 pub trait ForwardPass {
+    /// The pass over some of the batch's samples, a range of 0..N: it gives the bits that the
+    /// whole one gives for them, because no sample sees another.
+    ///
+    /// # Errors
+    /// If the range goes beyond the batch.
+    fn of_samples<'a>(&self, samples: &Range<usize>) -> Result<Box<dyn ForwardPass + 'a>>
+    where
+        Self: 'a;
+
     /// Latent of all branches (N, C, …) → hidden state (N, T, D).
     ///
     /// # Errors

@@ -9,10 +9,12 @@ use dfa_core::{Block, Step};
 /// Something that happened in a run.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// A calibration that makes several searches begins one.
+    /// A calibration begins a search, or goes on with one; with a goal it makes several.
     SearchStarted {
         /// δ of this one.
         threshold: Threshold,
+        /// Cells that were decided before, by a process that was stopped.
+        n_decided: usize,
     },
     /// A denoising step begins.
     StepStarted {

@@ -18,7 +18,7 @@ use dfa_tests::family_run::{FamilyRun, Setting, full_forward};
 use dfa_tests::fixtures::{fixture, json, tensors, values};
 use serde_json::Value;
 
-use crate::calibration::check_runs;
+use crate::calibration::oracle::check_runs;
 
 /// Relative L2, f32 against f32: what the project promises.
 const TOLERANCE: f64 = 1e-4;

@@ -1,103 +1,14 @@
-//! The list of commands, which is also the help text, and the reading of a command line.
-//! There is no other place where a command or a flag is named.
+//! The commands: their list (`help_text`) and the reading of a command line. There is no
+//! other place where a command or a flag is named.
 
 use std::path::PathBuf;
 
 use crate::cuda::CudaRequest;
 use crate::repo::Failure;
 
-/// One command: what is typed, and what it does.
-struct Entry {
-    usage: &'static str,
-    about: &'static [&'static str],
-}
+mod help_text;
 
-const ENTRIES: &[Entry] = &[
-    Entry {
-        usage: "demo [FLAGS OF dfa compare]",
-        about: &[
-            "Build the program, calibrate a plan on the shipped model, generate raw and",
-            "compressed, and write the pictures and the report to out/demo/.",
-        ],
-    },
-    Entry {
-        usage: "test [--strict]",
-        about: &[
-            "Every test: tidy, the workspace's tests, the no_std proof, core as WebAssembly,",
-            "other people's clients against a worker, the page in a browser.",
-            "What cannot run here is skipped with words; with --strict (or CI=true) that fails.",
-        ],
-    },
-    Entry {
-        usage: "check [--strict]",
-        about: &[
-            "Everything before a change is handed in, cheapest first: fmt, tidy, clippy, then",
-            "what test does. Stops at the first failure.",
-        ],
-    },
-    Entry {
-        usage: "tidy",
-        about: &["Check the text of the repository: layout, names, absences, documents."],
-    },
-    Entry {
-        usage: "setup-wasm [--from-source] [--std-source FILE.tar.xz]",
-        about: &[
-            "See whether WebAssembly can be built. With --from-source build its standard",
-            "library, for machines where rustup cannot add the target. The source comes from",
-            "--std-source (or DFA_WASM_STD), the rust-src component, or Debian's packages.",
-        ],
-    },
-    Entry {
-        usage: "golden [--core] [--python PYTHON] [FIXTURE...]",
-        about: &[
-            "Change expected results on purpose. --core: the digest of core's numbers.",
-            "Otherwise: run the scripts tests/fixtures/*/make.py with PYTHON.",
-        ],
-    },
-    Entry {
-        usage: "web [--dev] [--static FOLDER]",
-        about: &[
-            "Build the page into web-ui/dist/ and say how large it is. --dev: quick to build,",
-            "not small. --static: also write a folder for any static file server, with a sample",
-            "plan, where everything works that needs no worker.",
-        ],
-    },
-    Entry {
-        usage: "serve [--dev] [FLAGS OF dfa serve]",
-        about: &[
-            "Build the page, then the worker with the page in it, and start it with the shipped",
-            "model (or those that --model-id names).",
-        ],
-    },
-    Entry {
-        usage: "cuda [--check] [--arch CAPABILITY]",
-        about: &[
-            "Build dfa and gpu-check for NVIDIA GPUs; needs no GPU, but Python with venv, a C++",
-            "compiler and a package index. --arch: of the card, 90 for an H200 (the default), 80",
-            "for an A100. --check: only check types, which needs none of these.",
-        ],
-    },
-    Entry {
-        usage: "gpu-check [--python PYTHON] [FLAGS OF gpu-check]",
-        about: &[
-            "On a machine with an NVIDIA GPU: build with CUDA, hold the GPU's numbers against the",
-            "CPU's, time layers and models beside the PyTorch of PYTHON; --write puts the tables",
-            "into docs/results.md. Fails in words where there is no GPU.",
-        ],
-    },
-    Entry {
-        usage: "bench [--python PYTHON] [--rounds N] [--threads N] [--write] [TABLE...]",
-        about: &[
-            "Ours and PyTorch side by side, asked in turn: kernels, models, compressed; by",
-            "default all three. PYTHON has torch and diffusers; by default they are installed.",
-            "--write puts the tables into docs/results.md.",
-        ],
-    },
-    Entry {
-        usage: "help",
-        about: &["This text."],
-    },
-];
+pub(crate) use help_text::help;
 
 /// What was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -169,18 +80,6 @@ pub(crate) struct WebRequest {
     pub(crate) dev: bool,
     /// Where a copy that needs no worker is written.
     pub(crate) static_folder: Option<PathBuf>,
-}
-
-/// The help text.
-pub(crate) fn help() -> String {
-    let mut text = String::from("The repository's own commands.\n\nUsage: cargo xtask COMMAND\n");
-    for entry in ENTRIES {
-        text += &format!("\n  {}\n", entry.usage);
-        for line in entry.about {
-            text += &format!("      {line}\n");
-        }
-    }
-    text
 }
 
 /// Reads a command line, the program's own name left out.
@@ -368,93 +267,4 @@ fn unknown_flag(command: &str, arg: &str) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(line: &str) -> Result<Task, u8> {
-        let args: Vec<String> = line.split_whitespace().map(String::from).collect();
-        parse(&args).map_err(|failure| failure.code)
-    }
-
-    #[test]
-    fn command_lines_are_read() {
-        let check = |line, expected| assert_eq!(parsed(line), expected, "{line}");
-        check("", Ok(Task::Help));
-        check("test", Ok(Task::Test { strict: false }));
-        check("check --strict", Ok(Task::Check { strict: true }));
-        check("check --fast", Err(2));
-        check("tidy up", Err(2));
-        check("bench", Ok(Task::Bench(BenchRequest::default())));
-        check("bench --rounds 0", Err(2));
-        check("bench --slow", Err(2));
-        check(
-            "bench --rounds 3 --write kernels",
-            Ok(Task::Bench(BenchRequest {
-                rounds: Some(3),
-                write: true,
-                tables: vec!["kernels".into()],
-                ..BenchRequest::default()
-            })),
-        );
-        check("web", Ok(Task::Web(WebRequest::default())));
-        check("web --static", Err(2));
-        check("web --fast", Err(2));
-        check(
-            "web --dev --static out/page",
-            Ok(Task::Web(WebRequest {
-                dev: true,
-                static_folder: Some("out/page".into()),
-            })),
-        );
-        check(
-            "serve --dev --port 0",
-            Ok(Task::Serve {
-                dev: true,
-                extra: vec!["--port".into(), "0".into()],
-            }),
-        );
-        let cuda = |arch: &str, check| {
-            let arch = arch.into();
-            Ok(Task::Cuda(CudaRequest { arch, check }))
-        };
-        check("cuda", cuda("90", false));
-        check("cuda --check --arch 8.6", cuda("86", true));
-        check("cuda --arch 75", Err(2));
-        check("cuda --arch", Err(2));
-        let extra = vec!["--python".into(), "py".into()];
-        check("gpu-check --python py", Ok(Task::GpuCheck { extra }));
-        check("bundle", Err(2));
-        check("nonsense", Err(2));
-        check("golden --python", Err(2));
-        check("golden --core dit", Err(2));
-        check(
-            "demo --seed 3",
-            Ok(Task::Demo {
-                extra: vec!["--seed".into(), "3".into()],
-            }),
-        );
-        check(
-            "golden --python py dit",
-            Ok(Task::Golden(GoldenRequest {
-                core: false,
-                python: Some("py".into()),
-                fixtures: vec!["dit".into()],
-            })),
-        );
-        check(
-            "setup-wasm --from-source --std-source s.tar.xz",
-            Ok(Task::SetupWasm {
-                from_source: true,
-                std_source: Some("s.tar.xz".into()),
-            }),
-        );
-    }
-
-    #[test]
-    fn every_command_of_the_help_text_exists() {
-        for entry in ENTRIES {
-            let name = entry.usage.split(' ').next().unwrap_or_default();
-            assert!(parsed(name).is_ok(), "{name}");
-        }
-    }
-}
+mod tests;

@@ -13,23 +13,20 @@ use dfa_core::metric::relative;
 use dfa_core::search::{CellRecord, MeasuredLoss, SearchError, search_cell};
 use dfa_core::{Block, Step, Strategy};
 
-use super::step_state::{StepState, values_of};
-use super::{CalibrateError, CalibrateRequest, StepSearch};
+use super::search_run::{SearchRun, StepSearch};
+use super::step_state::values_of;
+use super::{CalibrateError, CalibrateRequest};
 use crate::attention::layer_cache::conditional_half;
 use crate::attention::shared_parts::on_conditional;
 use crate::attention::{
     CacheUpdate, Computed, Halves, Kept, LayerCache, SelfAttention, SharedParts,
 };
-use crate::diffusion::denoiser::Denoiser;
 use crate::generate::RunError;
-use crate::observer::{Event, Observer};
+use crate::observer::Event;
 
 /// Decides by local losses.
 pub(super) struct FastSearch<'a> {
-    denoiser: &'a Denoiser<'a>,
-    request: &'a CalibrateRequest,
-    observer: &'a mut dyn Observer,
-    state: StepState,
+    run: SearchRun<'a>,
     n_block_evaluations: u64,
 }
 
@@ -46,18 +43,10 @@ struct LayerInQuestion<'a> {
 }
 
 impl<'a> FastSearch<'a> {
-    /// A search that goes on from `state`.
-    pub(super) fn new(
-        denoiser: &'a Denoiser<'a>,
-        request: &'a CalibrateRequest,
-        state: StepState,
-        observer: &'a mut dyn Observer,
-    ) -> Self {
+    /// A search that goes on from the run's state.
+    pub(super) fn new(run: SearchRun<'a>) -> Self {
         Self {
-            denoiser,
-            request,
-            observer,
-            state,
+            run,
             n_block_evaluations: 0,
         }
     }
@@ -131,15 +120,18 @@ impl LayerInQuestion<'_> {
     }
 }
 
-impl StepSearch for FastSearch<'_> {
+impl<'a> StepSearch<'a> for FastSearch<'a> {
     fn search(&mut self, step: Step) -> Result<Vec<CellRecord>, CalibrateError> {
-        let n_blocks = self.state.caches.len();
-        let pass = self.denoiser.begin(step)?;
-        let mut hidden = self.denoiser.embed(pass.as_ref(), &self.state.latent)?;
+        let n_blocks = self.run.n_blocks();
+        let pass = self.run.denoiser.begin(step)?;
+        let mut hidden = self
+            .run
+            .denoiser
+            .embed(pass.as_ref(), &self.run.state.latent)?;
         let mut records = Vec::with_capacity(n_blocks);
         let mut error_before = 0.0;
         for block in (0..n_blocks).map(Block) {
-            if self.observer.is_cancelled() {
+            if self.run.observer.is_cancelled() {
                 return Err(RunError::Cancelled.into());
             }
             self.n_block_evaluations += 1;
@@ -148,8 +140,8 @@ impl StepSearch for FastSearch<'_> {
                 let mut layer = LayerInQuestion {
                     layer,
                     x,
-                    cache: &self.state.caches[block.0],
-                    request: self.request,
+                    cache: &self.run.state.caches[block.0],
+                    request: self.run.request,
                     parts: SharedParts::default(),
                     error_before,
                 };
@@ -168,8 +160,8 @@ impl StepSearch for FastSearch<'_> {
                 continue;
             };
             let record = record?;
-            self.state.adopt(block, update);
-            self.observer.event(Event::Decided {
+            self.run.state.adopt(block, update);
+            self.run.observer.event(Event::Decided {
                 step,
                 block,
                 record: &record,
@@ -177,25 +169,15 @@ impl StepSearch for FastSearch<'_> {
             records.push(record);
         }
         let output = pass.output(&hidden)?;
-        self.state
-            .show_prediction(self.denoiser, step, &output, self.observer)?;
-        self.state.advance(self.denoiser, step, &output)?;
+        self.run.end_step(step, &output)?;
         Ok(records)
     }
 
-    fn state(&self) -> &StepState {
-        &self.state
-    }
-
-    fn into_state(self: Box<Self>) -> StepState {
-        self.state
+    fn run(&mut self) -> &mut SearchRun<'a> {
+        &mut self.run
     }
 
     fn n_block_evaluations(&self) -> f64 {
         self.n_block_evaluations as f64
-    }
-
-    fn report(&mut self, event: Event<'_>) {
-        self.observer.event(event);
     }
 }

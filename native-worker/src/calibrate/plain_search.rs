@@ -7,18 +7,15 @@ use dfa_core::metric::relative;
 use dfa_core::search::{CandidateLosses, CellRecord, MeasuredLoss, search_step};
 use dfa_core::{Block, Step, Strategy};
 
-use super::step_state::{StepState, values_of};
-use super::{CalibrateError, CalibrateRequest, StepSearch};
+use super::CalibrateError;
+use super::search_run::{SearchRun, StepSearch};
+use super::step_state::values_of;
 use crate::attention::CacheUpdate;
-use crate::diffusion::denoiser::Denoiser;
 use crate::generate::RunError;
-use crate::observer::Event;
 
 /// Answers Algorithm 1's questions.
-pub struct PlainSearch<'a> {
-    denoiser: &'a Denoiser<'a>,
-    request: &'a CalibrateRequest,
-    state: StepState,
+pub(super) struct PlainSearch<'a> {
+    run: SearchRun<'a>,
     n_block_evaluations: u64,
     /// O of the step in work.
     reference: Vec<f32>,
@@ -27,17 +24,11 @@ pub struct PlainSearch<'a> {
 }
 
 impl<'a> PlainSearch<'a> {
-    /// A search that goes on from `state`.
-    pub fn new(
-        denoiser: &'a Denoiser<'a>,
-        request: &'a CalibrateRequest,
-        state: StepState,
-    ) -> Self {
-        let row = vec![Strategy::Full; state.caches.len()];
+    /// A search that goes on from the run's state.
+    pub(super) fn new(run: SearchRun<'a>) -> Self {
+        let row = vec![Strategy::Full; run.n_blocks()];
         Self {
-            denoiser,
-            request,
-            state,
+            run,
             n_block_evaluations: 0,
             reference: Vec::new(),
             row,
@@ -50,15 +41,22 @@ impl<'a> PlainSearch<'a> {
         step: Step,
         row: &[Strategy],
     ) -> Result<(Tensor, Vec<CacheUpdate>), RunError> {
-        let pass = self.denoiser.begin(step)?;
-        let mut hidden = self.denoiser.embed(pass.as_ref(), &self.state.latent)?;
+        let pass = self.run.denoiser.begin(step)?;
+        let mut hidden = self
+            .run
+            .denoiser
+            .embed(pass.as_ref(), &self.run.state.latent)?;
         let mut updates = Vec::with_capacity(row.len());
         for (idx, &strategy) in row.iter().enumerate() {
-            let window = self.request.window;
+            let window = self.run.request.window;
             let cell = (Block(idx), strategy);
-            let result =
-                self.state
-                    .run_block(self.denoiser, window, cell, &hidden, pass.as_ref())?;
+            let result = self.run.state.run_block(
+                self.run.denoiser,
+                window,
+                cell,
+                &hidden,
+                pass.as_ref(),
+            )?;
             self.n_block_evaluations += 1;
             hidden = result.hidden;
             updates.push(result.update);
@@ -67,25 +65,19 @@ impl<'a> PlainSearch<'a> {
     }
 }
 
-impl StepSearch for PlainSearch<'_> {
+impl<'a> StepSearch<'a> for PlainSearch<'a> {
     fn search(&mut self, step: Step) -> Result<Vec<CellRecord>, CalibrateError> {
-        let (n_blocks, settings) = (self.row.len(), &self.request.search);
+        let (n_blocks, settings) = (self.row.len(), &self.run.request.search);
         Ok(search_step(step, n_blocks, settings, self)?)
     }
 
-    fn state(&self) -> &StepState {
-        &self.state
-    }
-
-    fn into_state(self: Box<Self>) -> StepState {
-        self.state
+    fn run(&mut self) -> &mut SearchRun<'a> {
+        &mut self.run
     }
 
     fn n_block_evaluations(&self) -> f64 {
         self.n_block_evaluations as f64
     }
-
-    fn report(&mut self, _: Event<'_>) {}
 }
 
 impl CandidateLosses for PlainSearch<'_> {
@@ -107,7 +99,7 @@ impl CandidateLosses for PlainSearch<'_> {
         let mut row = self.row.clone();
         row[block.0] = candidate;
         let output = values_of(&self.forward(step, &row)?.0)?;
-        let loss = relative::loss(self.request.loss, &self.reference, &output)?;
+        let loss = relative::loss(self.run.request.loss, &self.reference, &output)?;
         Ok(MeasuredLoss::whole(candidate, loss))
     }
 
@@ -119,8 +111,8 @@ impl CandidateLosses for PlainSearch<'_> {
     fn finish_step(&mut self, step: Step, row: &[Strategy]) -> Result<(), CalibrateError> {
         let (output, updates) = self.forward(step, row)?;
         for (idx, update) in updates.into_iter().enumerate() {
-            self.state.adopt(Block(idx), update);
+            self.run.state.adopt(Block(idx), update);
         }
-        Ok(self.state.advance(self.denoiser, step, &output)?)
+        Ok(self.run.end_step(step, &output)?)
     }
 }

@@ -1,14 +1,15 @@
 //! A calibration's words: the settings that decide its plan, as text, and the plan file
 //! that it ends with.
 
+use dfa_core::search::Goal;
 use dfa_core::wire::{CheckedPlan, ContentHash, PlanSearch};
 
 use super::checkpoint::Settings;
 use super::{CalibrateRequest, Calibration, Reached};
 use crate::run_setup::RunSetup;
 
-/// Everything that decides the plan, by name.
-pub fn settings(setup: &RunSetup, request: &CalibrateRequest) -> Settings {
+/// Everything that decides the plan, by name. A goal stands in place of the threshold.
+pub fn settings(setup: &RunSetup, request: &CalibrateRequest, goal: Option<Goal>) -> Settings {
     let candidates: Vec<&str> = request
         .search
         .candidates
@@ -33,7 +34,10 @@ pub fn settings(setup: &RunSetup, request: &CalibrateRequest) -> Settings {
             hash_or("from the seed", setup.step_noise_sha256),
         ),
         ("prompt_embeds", hash_or("none", setup.embeds_sha256)),
-        ("threshold", request.search.threshold.to_string()),
+        match goal {
+            Some(goal) => ("target", goal.to_string()),
+            None => ("threshold", request.search.threshold.to_string()),
+        },
         (
             "window",
             format!("{},{}", request.window.left, request.window.right),

@@ -20,21 +20,18 @@ use dfa_core::metric::relative;
 use dfa_core::search::{CandidateLosses, CellRecord, MeasuredLoss, search_step};
 use dfa_core::{Block, Step, Strategy};
 
+use super::CalibrateError;
 use super::lane::{FullNext, Lane, LaneTrial, Part, Tried, joined, update_of};
-use super::step_state::{StepState, values_of};
-use super::{CalibrateError, CalibrateRequest, StepSearch};
+use super::search_run::{SearchRun, StepSearch};
+use super::step_state::values_of;
 use crate::attention::shared_parts::on_conditional;
 use crate::attention::{Computed, SelfAttention, SharedParts};
-use crate::diffusion::denoiser::Denoiser;
 use crate::generate::RunError;
-use crate::observer::{Event, Observer};
+use crate::observer::Event;
 
 /// Answers Algorithm 1's questions.
 pub(super) struct PrefixSearch<'a> {
-    denoiser: &'a Denoiser<'a>,
-    request: &'a CalibrateRequest,
-    observer: &'a mut dyn Observer,
-    state: StepState,
+    run: SearchRun<'a>,
     /// Blocks that ran for one branch, or for an unguided batch.
     n_lane_evaluations: u64,
     /// The step in work; there is none before the first question about it.
@@ -66,25 +63,13 @@ struct LaneCall<'a> {
 }
 
 impl<'a> PrefixSearch<'a> {
-    /// A search that goes on from `state`.
-    pub(super) fn new(
-        denoiser: &'a Denoiser<'a>,
-        request: &'a CalibrateRequest,
-        state: StepState,
-        observer: &'a mut dyn Observer,
-    ) -> Self {
+    /// A search that goes on from the run's state.
+    pub(super) fn new(run: SearchRun<'a>) -> Self {
         Self {
-            denoiser,
-            request,
-            observer,
-            state,
+            run,
             n_lane_evaluations: 0,
             current: None,
         }
-    }
-
-    fn n_blocks(&self) -> usize {
-        self.state.caches.len()
     }
 
     /// Takes the step in work out, preparing it if this is the first question about it.
@@ -92,13 +77,13 @@ impl<'a> PrefixSearch<'a> {
         if let Some(current) = self.current.take() {
             return Ok(current);
         }
-        let parts = Part::of_run(self.denoiser.guidance).iter();
-        let passes = self.denoiser.begin_branches(step)?;
+        let parts = Part::of_run(self.run.denoiser.guidance).iter();
+        let passes = self.run.denoiser.begin_branches(step)?;
         let lanes = parts.zip(passes).map(|(&part, pass)| {
             Ok(Lane {
                 part,
                 reference: Vec::new(),
-                entering: pass.embed(&self.state.latent)?,
+                entering: pass.embed(&self.run.state.latent)?,
                 parts: SharedParts::default(),
                 full: None,
                 pass,
@@ -120,7 +105,7 @@ impl<'a> PrefixSearch<'a> {
         call: LaneCall<'_>,
         parts: &mut SharedParts,
     ) -> Result<Tried, RunError> {
-        if self.observer.is_cancelled() {
+        if self.run.observer.is_cancelled() {
             return Err(RunError::Cancelled);
         }
         self.n_lane_evaluations += 1;
@@ -129,7 +114,7 @@ impl<'a> PrefixSearch<'a> {
             computed = self.computed_by(layer, x, (lane.part, call), parts)?;
             match &computed {
                 Some(computed) => Ok(computed.output.clone()),
-                None => lane.part.kept_output(&self.state.caches[call.block.0]),
+                None => lane.part.kept_output(&self.run.state.caches[call.block.0]),
             }
         };
         let hidden = lane.pass.block(call.block, call.hidden, &mut attend)?;
@@ -150,8 +135,8 @@ impl<'a> PrefixSearch<'a> {
                 window_residual: None,
             }));
         }
-        let window = self.request.window;
-        let cache = &self.state.caches[call.block.0];
+        let window = self.run.request.window;
+        let cache = &self.run.state.caches[call.block.0];
         Ok(match on_conditional(call.strategy) {
             Strategy::ShareSteps => None,
             Strategy::WindowOnly => Some(layer.share_windowed(x, window, None, parts)?),
@@ -191,7 +176,7 @@ impl<'a> PrefixSearch<'a> {
     ) -> Result<(Vec<f32>, Option<FullNext>), RunError> {
         let mut hidden = hidden.clone();
         let mut next = None;
-        for block in (first..self.n_blocks()).map(Block) {
+        for block in (first..self.run.n_blocks()).map(Block) {
             let mut parts = SharedParts::default();
             let call = LaneCall {
                 block,
@@ -227,7 +212,11 @@ impl<'a> PrefixSearch<'a> {
         lane.parts = parts;
         let (output, next) = self.full_rest(lane, block.0 + 1, &tried.hidden)?;
         let sum = before.map_or(0.0, |trial| trial.sum);
-        let sum = self.request.loss.add_terms(sum, &lane.reference, &output)?;
+        let sum = self
+            .run
+            .request
+            .loss
+            .add_terms(sum, &lane.reference, &output)?;
         Ok(LaneTrial { tried, next, sum })
     }
 
@@ -291,7 +280,7 @@ impl<'a> PrefixSearch<'a> {
         let mut trials = vec![self.first_trial(current, (block, candidate))?];
         for lane in &mut current.lanes[1..] {
             let bound = relative::mean_of(trials[trials.len() - 1].sum, n_elements)?;
-            if self.request.rejects_early && f64::from(bound) >= enough {
+            if self.run.request.rejects_early && f64::from(bound) >= enough {
                 return Ok(MeasuredLoss::at_least(candidate, bound));
             }
             trials.push(self.trial(lane, (block, candidate), trials.last())?);
@@ -334,7 +323,7 @@ impl CandidateLosses for PrefixSearch<'_> {
     fn choose(&mut self, step: Step, block: Block, choice: Strategy) -> Result<(), CalibrateError> {
         let mut current = self.take_current(step)?;
         let trials = self.chosen(&mut current, (block, choice))?;
-        self.state.adopt(block, update_of(choice, &trials)?);
+        self.run.state.adopt(block, update_of(choice, &trials)?);
         if choice != Strategy::Full {
             current.full_sum = trials[0].sum;
         }
@@ -348,7 +337,7 @@ impl CandidateLosses for PrefixSearch<'_> {
             choice,
         };
         self.current = Some(current);
-        self.observer.event(Event::Decided {
+        self.run.observer.event(Event::Decided {
             step,
             block,
             record: &record,
@@ -363,31 +352,21 @@ impl CandidateLosses for PrefixSearch<'_> {
         let outputs = outputs.map(|lane| lane.pass.output(&lane.entering));
         let outputs: Vec<Tensor> = outputs.collect::<candle_core::Result<_>>()?;
         let output = joined(&outputs.iter().collect::<Vec<_>>())?;
-        self.state
-            .show_prediction(self.denoiser, step, &output, self.observer)?;
-        Ok(self.state.advance(self.denoiser, step, &output)?)
+        Ok(self.run.end_step(step, &output)?)
     }
 }
 
-impl StepSearch for PrefixSearch<'_> {
+impl<'a> StepSearch<'a> for PrefixSearch<'a> {
     fn search(&mut self, step: Step) -> Result<Vec<CellRecord>, CalibrateError> {
-        let (n_blocks, settings) = (self.n_blocks(), &self.request.search);
+        let (n_blocks, settings) = (self.run.n_blocks(), &self.run.request.search);
         Ok(search_step(step, n_blocks, settings, self)?)
     }
 
-    fn state(&self) -> &StepState {
-        &self.state
-    }
-
-    fn into_state(self: Box<Self>) -> StepState {
-        self.state
+    fn run(&mut self) -> &mut SearchRun<'a> {
+        &mut self.run
     }
 
     fn n_block_evaluations(&self) -> f64 {
-        self.n_lane_evaluations as f64 / self.denoiser.guidance.n_branches() as f64
-    }
-
-    fn report(&mut self, event: Event<'_>) {
-        self.observer.event(event);
+        self.n_lane_evaluations as f64 / self.run.denoiser.guidance.n_branches() as f64
     }
 }

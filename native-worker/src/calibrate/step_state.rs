@@ -39,6 +39,15 @@ impl StepState {
         }
     }
 
+    /// The state after the last step: nothing but the final latents is needed any more.
+    pub(super) fn at_end(latent: Tensor, n_blocks: usize) -> Self {
+        Self {
+            latent,
+            sampler: SamplerState::default(),
+            caches: vec![LayerCache::default(); n_blocks],
+        }
+    }
+
     /// The state of a run that goes on: what layers left behind is brought to the model.
     pub(crate) fn brought_to(mut self, device: &Device) -> Result<Self, RunError> {
         for cache in &mut self.caches {

@@ -5,23 +5,25 @@
 //! estimates. Then it is searched for real, and where the goal is missed again at a
 //! threshold corrected by the error of the estimate.
 //!
-//! What is measured ([`Yardstick`]) is the same for estimates and for real plans: kept MACs
+//! What is measured (`yardstick`) is the same for estimates and for real plans: kept MACs
 //! are counted; a speedup is predicted from the layer MACs and the share of a raw step's
 //! seconds that its self-attention layers take on this machine; PSNR is that of the
 //! calibration images, as the pictures that people see.
+//!
+//! A calibration that was stopped goes on with all that it had: its searches and what it
+//! measured are kept (`searches`).
 
-use dfa_core::CompressionPlan;
-use dfa_core::cost::PlanCost;
-use dfa_core::search::{Goal, Quantity, SearchMode, SearchRecord, Suited, Threshold, redecide};
+use dfa_core::search::{Goal, SearchMode, Suited, Threshold};
 
-use super::{CalibrateError, CalibrateRequest, Calibration, Saving, calibrate};
-use crate::compare::mean_psnr_db;
-use crate::decoding;
-use crate::generate::{attention_share, generate};
-use crate::made_files::why_no_pictures;
-use crate::observer::{Event, Observer};
-use crate::picture::Clip;
+use super::{CalibrateError, CalibrateRequest, Calibration, Saving};
+use crate::observer::Observer;
 use crate::run_setup::RunSetup;
+
+mod searches;
+mod yardstick;
+
+use searches::Searches;
+use yardstick::{Estimates, Yardstick};
 
 /// Searches for real, at most.
 const MAX_CONFIRMATIONS: usize = 6;
@@ -49,7 +51,7 @@ pub struct Reached {
     pub suited: Suited,
     /// Searches that were made, the first one included.
     pub n_searches: usize,
-    /// Block evaluations of all of them.
+    /// Block evaluations of all of them, of this process (not those before a resume).
     pub n_block_evaluations: f64,
     goal: Goal,
 }
@@ -70,8 +72,8 @@ impl Reached {
     }
 }
 
-/// The first search of a calibration with a goal; its state is what can be saved.
-pub fn first_search(request: &CalibrateRequest) -> CalibrateRequest {
+/// A search whose losses tell what plans other thresholds give.
+fn first_search(request: &CalibrateRequest) -> CalibrateRequest {
     let mut first = request.clone();
     if let Ok(threshold) = Threshold::new(FIRST_THRESHOLD) {
         first.search.threshold = threshold;
@@ -82,7 +84,7 @@ pub fn first_search(request: &CalibrateRequest) -> CalibrateRequest {
     first
 }
 
-/// Calibrates a plan that reaches a goal. `saving` is for the [`first_search`].
+/// Calibrates a plan that reaches a goal.
 ///
 /// # Errors
 /// [`CalibrateError`]. A goal that cannot be reached is none: see [`Reached::suited`].
@@ -96,23 +98,22 @@ pub fn calibrate_to(
         request,
         goal,
     } = target;
-    let yardstick = Yardstick::new(setup, goal.quantity(), observer)?;
-    let first = first_search(request);
-    let look = search(setup, &first, saving, observer)?;
+    let mut searches = Searches::open(target, saving)?;
+    let yardstick = Yardstick::new(setup, goal.quantity(), (&mut searches, observer))?;
+    let look = searches.search(&first_search(request), observer)?;
     let most = look.record.largest_threshold();
-    let mut estimates = Estimates {
+    let estimates = Estimates {
         record: &look.record,
         yardstick: &yardstick,
         target,
-        known: Vec::new(),
     };
     let range = [Threshold::ZERO, most];
-    let suited = goal.bisect(range, |threshold| estimates.at(threshold, observer))?;
+    let suited = goal.bisect(range, |at| estimates.at(at, (&mut searches, observer)))?;
     let (mut next, mut tried, mut found) = (Some(suited.threshold), Vec::new(), Vec::new());
     while let Some(threshold) = next {
         let mut request = request.clone();
         request.search.threshold = threshold;
-        let calibration = search(setup, &request, None, observer)?;
+        let calibration = searches.search(&request, observer)?;
         let value = yardstick.of_calibration(setup, &calibration)?;
         tried.push(Suited {
             threshold,
@@ -121,7 +122,9 @@ pub fn calibrate_to(
         });
         found.push((request, calibration));
         next = match tried.len() < MAX_CONFIRMATIONS {
-            true => goal.next_after(&tried, most, |at| estimates.at(at, observer))?,
+            true => goal.next_after(&tried, most, |at| {
+                estimates.at(at, (&mut searches, observer))
+            })?,
             false => None,
         };
     }
@@ -139,117 +142,4 @@ pub fn calibrate_to(
         n_block_evaluations,
         goal,
     })
-}
-
-fn search(
-    setup: &RunSetup,
-    request: &CalibrateRequest,
-    saving: Option<&Saving<'_>>,
-    observer: &mut dyn Observer,
-) -> Result<Calibration, CalibrateError> {
-    let threshold = request.search.threshold;
-    observer.event(Event::SearchStarted { threshold });
-    let denoiser = setup.whole_denoiser();
-    calibrate(&denoiser, request, &setup.latent, saving, observer)
-}
-
-/// What plans reach at other thresholds than the recorded one, as far as can be told.
-struct Estimates<'a> {
-    record: &'a SearchRecord,
-    yardstick: &'a Yardstick,
-    target: Target<'a>,
-    /// Many thresholds give the same plan.
-    known: Vec<(CompressionPlan, f64)>,
-}
-
-impl Estimates<'_> {
-    fn at(
-        &mut self,
-        threshold: Threshold,
-        observer: &mut dyn Observer,
-    ) -> Result<f64, CalibrateError> {
-        let window = self.target.request.window;
-        let plan = redecide(self.record, threshold, window)?.plan;
-        if let Some((_, value)) = self.known.iter().find(|(known, _)| *known == plan) {
-            return Ok(*value);
-        }
-        let value = self.yardstick.of_plan(self.target.setup, &plan, observer)?;
-        self.known.push((plan, value));
-        Ok(value)
-    }
-}
-
-/// How a quantity is measured.
-enum Yardstick {
-    KeptMacs,
-    /// Share of a raw step's seconds in self-attention layers, 0 to 1.
-    Speedup {
-        attention_share: f64,
-    },
-    /// The calibration images without compression.
-    Psnr {
-        raw: Vec<Clip>,
-    },
-}
-
-impl Yardstick {
-    fn new(
-        setup: &RunSetup,
-        quantity: Quantity,
-        observer: &mut dyn Observer,
-    ) -> Result<Self, CalibrateError> {
-        let denoiser = setup.whole_denoiser();
-        Ok(match quantity {
-            Quantity::KeptMacs => Self::KeptMacs,
-            Quantity::Speedup => Self::Speedup {
-                attention_share: attention_share(&denoiser, &setup.latent, observer)?,
-            },
-            Quantity::Psnr => {
-                if let Some(reason) = why_no_pictures(&setup.loaded.folder) {
-                    return Err(CalibrateError::NoPictures(reason));
-                }
-                let raw = generate(&denoiser, None, &setup.latent, observer)?;
-                let raw = decoding::clips(setup, &raw.latent)?;
-                Self::Psnr { raw }
-            }
-        })
-    }
-
-    fn of_plan(
-        &self,
-        setup: &RunSetup,
-        plan: &CompressionPlan,
-        observer: &mut dyn Observer,
-    ) -> Result<f64, CalibrateError> {
-        match self {
-            Self::Psnr { raw } => {
-                let denoiser = setup.whole_denoiser();
-                let made = generate(&denoiser, Some(plan), &setup.latent, observer)?;
-                let made = decoding::clips(setup, &made.latent)?;
-                Ok(mean_psnr_db(raw, &made)?)
-            }
-            _ => Ok(self.of_cost(setup, plan)),
-        }
-    }
-
-    /// A search has made the images of its plan.
-    fn of_calibration(&self, setup: &RunSetup, found: &Calibration) -> Result<f64, CalibrateError> {
-        match self {
-            Self::Psnr { raw } => {
-                let made = decoding::clips(setup, &found.latent)?;
-                Ok(mean_psnr_db(raw, &made)?)
-            }
-            _ => Ok(self.of_cost(setup, &found.plan)),
-        }
-    }
-
-    fn of_cost(&self, setup: &RunSetup, plan: &CompressionPlan) -> f64 {
-        let cost = PlanCost::of(plan, setup.layer_shape(), setup.run.guidance.is_on());
-        match self {
-            Self::Speedup { attention_share } => {
-                1.0 / (1.0 - attention_share * (1.0 - cost.layer_kept_share()))
-            }
-            Self::KeptMacs | Self::Psnr { .. } => cost.attention_kept_share(),
-        }
-    }
 }

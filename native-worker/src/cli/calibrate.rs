@@ -16,8 +16,8 @@ use super::search_flags::SearchFlags;
 use super::terminal::{self, Progress, StopButton};
 use super::{Failure, GlobalFlags};
 use crate::calibrate::{
-    CalibrateError, CalibrateRequest, Checkpoint, CheckpointError, Saving, Target, calibrate,
-    calibrate_to, first_search, plan_file,
+    CalibrateError, CalibrateRequest, CheckpointError, Saving, Target, calibrate, calibrate_to,
+    plan_file,
 };
 use crate::generate::RunError;
 use crate::run_setup::{Purpose, RunSetup};
@@ -77,11 +77,7 @@ pub(super) fn run(args: &CalibrateArgs, global: GlobalFlags) -> Result<ExitCode,
     super::run_flags::ensure_parent(&args.output)?;
     let setup = args.run.prepare(Purpose::Calibrate, None)?;
     let request = args.search.request(args.threshold, &setup)?;
-    let saved = match args.target {
-        Some(_) => &first_search(&request),
-        None => &request,
-    };
-    let settings = plan_file::settings(&setup, saved);
+    let settings = plan_file::settings(&setup, &request, args.target);
     let saving = Saving {
         path: &state,
         settings: &settings,
@@ -91,11 +87,6 @@ pub(super) fn run(args: &CalibrateArgs, global: GlobalFlags) -> Result<ExitCode,
     let n_blocks = setup.geometry().n_blocks;
     let mut progress =
         Progress::of_cells(&stop, "calibrating", setup.run.sampler.n_steps() * n_blocks);
-    if args.resume
-        && let Ok(saved) = Checkpoint::load(&state, &settings)
-    {
-        progress.skip(saved.record.shape().n_cells());
-    }
     let start = Instant::now();
     let found = find(args.target, &setup, &request, &saving, &mut progress);
     progress.finish();

@@ -118,7 +118,7 @@ impl Progress {
     }
 
     /// Units that an earlier process did: not counted for the time left.
-    pub(crate) fn skip(&self, n_units: usize) {
+    fn skip(&self, n_units: usize) {
         self.bar.set_position(n_units as u64);
         self.bar.reset_eta();
     }
@@ -132,7 +132,7 @@ impl Progress {
 impl Observer for Progress {
     fn event(&mut self, event: Event<'_>) {
         match (event, self.unit) {
-            (Event::SearchStarted { .. }, Unit::Cells) => self.skip(0),
+            (Event::SearchStarted { n_decided, .. }, Unit::Cells) => self.skip(n_decided),
             (Event::StepStarted { step, n_steps }, _) => {
                 self.bar
                     .set_message(format!("step {}/{n_steps}", step.0 + 1));

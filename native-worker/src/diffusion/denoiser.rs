@@ -46,10 +46,10 @@ impl<'a> Denoiser<'a> {
     /// # Errors
     /// If the condition is not what the model takes.
     pub fn begin_branches(&self, step: Step) -> Result<Vec<Box<dyn ForwardPass + 'a>>> {
+        let whole = self.begin(step)?;
         let n = self.condition.n_images();
         let branches = (0..self.guidance.n_branches()).map(|branch| branch * n..(branch + 1) * n);
-        let branches: Vec<Range<usize>> = branches.collect();
-        self.model.begin_parts(&self.input(step), &branches)
+        branches.map(|samples| whole.of_samples(&samples)).collect()
     }
 
     fn input(&self, step: Step) -> StepInput<'_> {

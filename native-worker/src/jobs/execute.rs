@@ -1,6 +1,6 @@
 //! Does what a job asks, on the device thread: a checked request → the library → files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dfa_core::Strategy;
 use dfa_core::search::Goal;
@@ -11,9 +11,10 @@ use super::config::Limits;
 use super::job_observer::{JobLine, JobObserver, WorkSize};
 use super::model_catalog::ServedModel;
 use super::validate::{self, CheckedJob, JobTask};
+use crate::calibrate::checkpoint::Settings;
 use crate::calibrate::{
     CalibrateError, CalibrateRequest, Checkpoint, CheckpointError, Saving, Target, calibrate,
-    calibrate_to, first_search, plan_file,
+    calibrate_to, plan_file,
 };
 use crate::compare::{CompareError, compare};
 use crate::device::Placement;
@@ -172,25 +173,12 @@ fn make_plan(
     (request, target): (&CalibrateRequest, Option<Goal>),
     line: &JobLine,
 ) -> Result<Made, Unmade> {
-    let saved = match target {
-        Some(_) => &first_search(request),
-        None => request,
-    };
-    let settings = plan_file::settings(setup, saved);
+    let settings = plan_file::settings(setup, request, target);
     let path = &assignment.state_file;
-    let n_decided = match Checkpoint::load(path, &settings) {
-        Ok(saved) => Some(saved.record.shape().n_cells()),
-        Err(CheckpointError::Nothing(_)) => None,
-        Err(error) => {
-            let message = format!("the saved state is not usable, it begins again: {error}");
-            line.warn("state_discarded", message);
-            None
-        }
-    };
     let saving = Saving {
         path,
         settings: &settings,
-        resume: n_decided.is_some(),
+        resume: has_state(path, &settings, line),
     };
     let n_blocks = setup.geometry().n_blocks;
     let mut observer = JobObserver::new(
@@ -201,9 +189,8 @@ fn make_plan(
             n_batches: 1,
             alternates: false,
             batch_size: setup.n_images(),
-            search: Some((n_blocks, saved.search.threshold)),
+            search: Some((n_blocks, request.search.threshold)),
             n_searches: if target.is_some() { 2 } else { 1 },
-            n_decided: n_decided.unwrap_or(0),
         },
     );
     let plan = match target {
@@ -237,6 +224,19 @@ fn make_plan(
     })
 }
 
+/// Whether an earlier attempt left a state to go on from.
+fn has_state(path: &Path, settings: &Settings, line: &JobLine) -> bool {
+    match Checkpoint::load(path, settings) {
+        Ok(_) => true,
+        Err(CheckpointError::Nothing(_)) => false,
+        Err(error) => {
+            let message = format!("the saved state is not usable, it begins again: {error}");
+            line.warn("state_discarded", message);
+            false
+        }
+    }
+}
+
 fn uncalibrated(error: CalibrateError) -> Unmade {
     match error {
         CalibrateError::Run(error) => error.into(),
@@ -263,7 +263,6 @@ fn image_work(setup: &RunSetup, batch_size: usize, alternates: bool) -> WorkSize
         batch_size,
         search: None,
         n_searches: 1,
-        n_decided: 0,
     }
 }
 

@@ -99,8 +99,6 @@ pub struct WorkSize {
     pub search: Option<(usize, Threshold)>,
     /// Searches that it probably takes.
     pub n_searches: usize,
-    /// Cells of the first search that an earlier attempt decided.
-    pub n_decided: usize,
 }
 
 /// Watches the run of a job.
@@ -110,8 +108,13 @@ pub struct JobObserver {
     n_begun: usize,
     step: usize,
     n_decided_in_step: usize,
+    /// Cells of the search in work, those of an earlier attempt included.
     n_decided: usize,
-    n_searches_done: usize,
+    n_searches_begun: usize,
+    /// Whether this attempt decided a cell itself.
+    has_decided: bool,
+    /// Share of the work that an earlier attempt did.
+    share_before: f64,
     start: Instant,
     last_progress: Option<Instant>,
 }
@@ -124,8 +127,10 @@ impl JobObserver {
             n_begun: 0,
             step: 0,
             n_decided_in_step: 0,
-            n_decided: size.n_decided,
-            n_searches_done: 0,
+            n_decided: 0,
+            n_searches_begun: 0,
+            has_decided: false,
+            share_before: 0.0,
             size,
             start: Instant::now(),
             last_progress: None,
@@ -148,7 +153,7 @@ impl JobObserver {
             Some((n_blocks, _)) => {
                 let n_cells = self.size.n_steps * n_blocks;
                 // A further search than was expected goes on from where the last one began.
-                let n_done = self.n_searches_done.min(self.size.n_searches - 1);
+                let n_done = self.n_searches_begun.clamp(1, self.size.n_searches) - 1;
                 (
                     n_done * n_cells + self.n_decided,
                     self.size.n_searches * n_cells,
@@ -163,15 +168,8 @@ impl JobObserver {
     }
 
     fn eta_secs(&self) -> Option<f64> {
-        let before = match self.size.search {
-            Some((n_blocks, _)) => {
-                let n_cells = self.size.n_searches * self.size.n_steps * n_blocks;
-                self.size.n_decided as f64 / n_cells.max(1) as f64
-            }
-            None => 0.0,
-        };
         let done = self.done_share();
-        let here = done - before;
+        let here = done - self.share_before;
         (here >= LEAST_SHARE).then(|| self.start.elapsed().as_secs_f64() * (1.0 - done) / here)
     }
 
@@ -196,11 +194,11 @@ impl JobObserver {
         self.line.send(JobEventData::Progress(progress));
     }
 
-    fn search_started(&mut self, threshold: Threshold) {
-        // The first one may go on from what an earlier attempt decided.
-        if self.n_begun > 0 {
-            self.n_decided = 0;
-            self.n_searches_done += 1;
+    fn search_started(&mut self, threshold: Threshold, n_decided: usize) {
+        self.n_searches_begun += 1;
+        self.n_decided = n_decided;
+        if !self.has_decided {
+            self.share_before = self.done_share();
         }
         if let Some((_, current)) = &mut self.size.search {
             *current = threshold;
@@ -208,6 +206,7 @@ impl JobObserver {
     }
 
     fn decided(&mut self, event: DecisionEvent) {
+        self.has_decided = true;
         self.n_decided += 1;
         self.n_decided_in_step += 1;
         self.line.send(JobEventData::Decision(event));
@@ -229,7 +228,10 @@ impl Observer for JobObserver {
     fn event(&mut self, event: Event<'_>) {
         self.line.signs.touch();
         match event {
-            Event::SearchStarted { threshold } => self.search_started(threshold),
+            Event::SearchStarted {
+                threshold,
+                n_decided,
+            } => self.search_started(threshold, n_decided),
             Event::StepStarted { step, .. } => {
                 if self.n_begun == 0 || (step.0 == 0 && self.size.search.is_none()) {
                     self.n_begun += 1;

@@ -175,19 +175,6 @@ impl Transformer for Dit {
     fn begin<'a>(&'a self, input: &StepInput<'_>) -> Result<Box<dyn ForwardPass + 'a>> {
         Ok(Box::new(self.pass(input)?))
     }
-
-    fn begin_parts<'a>(
-        &'a self,
-        input: &StepInput<'_>,
-        samples: &[Range<usize>],
-    ) -> Result<Vec<Box<dyn ForwardPass + 'a>>> {
-        let whole = self.pass(input)?;
-        let parts = samples.iter().map(|samples| {
-            let part = whole.of_samples(samples)?;
-            Ok(Box::new(part) as Box<dyn ForwardPass + 'a>)
-        });
-        parts.collect()
-    }
 }
 
 impl Dit {
@@ -230,20 +217,21 @@ struct DitPass<'a> {
     last_modulation: [Tensor; 2],
 }
 
-impl DitPass<'_> {
-    fn of_samples(&self, samples: &Range<usize>) -> Result<Self> {
+impl ForwardPass for DitPass<'_> {
+    fn of_samples<'b>(&self, samples: &Range<usize>) -> Result<Box<dyn ForwardPass + 'b>>
+    where
+        Self: 'b,
+    {
         let modulations = self.modulations.iter();
         let modulations = modulations.map(|modulation| rows(modulation, samples));
-        Ok(Self {
+        Ok(Box::new(DitPass {
             model: self.model,
             size: self.size,
             modulations: modulations.collect::<Result<_>>()?,
             last_modulation: rows(&self.last_modulation, samples)?,
-        })
+        }))
     }
-}
 
-impl ForwardPass for DitPass<'_> {
     fn embed(&self, latent: &Tensor) -> Result<Tensor> {
         let geometry = &self.model.geometry;
         let patch = geometry.patch_size;

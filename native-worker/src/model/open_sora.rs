@@ -158,19 +158,6 @@ impl Transformer for OpenSora {
     fn begin<'a>(&'a self, input: &StepInput<'_>) -> Result<Box<dyn ForwardPass + 'a>> {
         Ok(Box::new(self.pass(input)?))
     }
-
-    fn begin_parts<'a>(
-        &'a self,
-        input: &StepInput<'_>,
-        samples: &[Range<usize>],
-    ) -> Result<Vec<Box<dyn ForwardPass + 'a>>> {
-        let whole = self.pass(input)?;
-        let parts = samples.iter().map(|samples| {
-            let part = whole.of_samples(samples)?;
-            Ok(Box::new(part) as Box<dyn ForwardPass + 'a>)
-        });
-        parts.collect()
-    }
 }
 
 impl OpenSora {
@@ -233,24 +220,6 @@ struct OpenSoraPass<'a> {
 }
 
 impl OpenSoraPass<'_> {
-    fn of_samples(&self, samples: &Range<usize>) -> Result<Self> {
-        let modulations = self.modulations.iter().map(|modulation| {
-            Ok(BlockModulation {
-                in_space: rows(&modulation.in_space, samples)?,
-                in_time: rows(&modulation.in_time, samples)?,
-            })
-        });
-        Ok(Self {
-            model: self.model,
-            grid: self.grid,
-            facts: self.facts,
-            text: self.text.of_samples(samples)?,
-            rotations: self.rotations.clone(),
-            modulations: modulations.collect::<Result<_>>()?,
-            last_modulation: rows(&self.last_modulation, samples)?,
-        })
-    }
-
     /// Spatial attention with its norm, gate and skip connection.
     fn in_space(&self, block: Block, hidden: &Tensor, attend: &mut Attend<'_>) -> Result<Tensor> {
         let [shift, scale, gate, ..] = &self.modulations[block.0].in_space;
@@ -271,6 +240,27 @@ impl OpenSoraPass<'_> {
 }
 
 impl ForwardPass for OpenSoraPass<'_> {
+    fn of_samples<'b>(&self, samples: &Range<usize>) -> Result<Box<dyn ForwardPass + 'b>>
+    where
+        Self: 'b,
+    {
+        let modulations = self.modulations.iter().map(|modulation| {
+            Ok(BlockModulation {
+                in_space: rows(&modulation.in_space, samples)?,
+                in_time: rows(&modulation.in_time, samples)?,
+            })
+        });
+        Ok(Box::new(OpenSoraPass {
+            model: self.model,
+            grid: self.grid,
+            facts: self.facts,
+            text: self.text.of_samples(samples)?,
+            rotations: self.rotations.clone(),
+            modulations: modulations.collect::<Result<_>>()?,
+            last_modulation: rows(&self.last_modulation, samples)?,
+        }))
+    }
+
     fn embed(&self, latent: &Tensor) -> Result<Tensor> {
         let n = self.text.n_samples();
         let patches = self.grid.patches_of(latent)?; // (N·F, S, C·p·p)

@@ -201,19 +201,6 @@ impl Transformer for PixArt {
     fn begin<'a>(&'a self, input: &StepInput<'_>) -> Result<Box<dyn ForwardPass + 'a>> {
         Ok(Box::new(self.pass(input)?))
     }
-
-    fn begin_parts<'a>(
-        &'a self,
-        input: &StepInput<'_>,
-        samples: &[Range<usize>],
-    ) -> Result<Vec<Box<dyn ForwardPass + 'a>>> {
-        let whole = self.pass(input)?;
-        let parts = samples.iter().map(|samples| {
-            let part = whole.of_samples(samples)?;
-            Ok(Box::new(part) as Box<dyn ForwardPass + 'a>)
-        });
-        parts.collect()
-    }
 }
 
 impl PixArt {
@@ -255,21 +242,22 @@ struct PixArtPass<'a> {
     last_modulation: [Tensor; 2],
 }
 
-impl PixArtPass<'_> {
-    fn of_samples(&self, samples: &Range<usize>) -> Result<Self> {
+impl ForwardPass for PixArtPass<'_> {
+    fn of_samples<'b>(&self, samples: &Range<usize>) -> Result<Box<dyn ForwardPass + 'b>>
+    where
+        Self: 'b,
+    {
         let modulations = self.modulations.iter();
         let modulations = modulations.map(|modulation| rows(modulation, samples));
-        Ok(Self {
+        Ok(Box::new(PixArtPass {
             model: self.model,
             size: self.size,
             text: self.text.of_samples(samples)?,
             modulations: modulations.collect::<Result<_>>()?,
             last_modulation: rows(&self.last_modulation, samples)?,
-        })
+        }))
     }
-}
 
-impl ForwardPass for PixArtPass<'_> {
     fn embed(&self, latent: &Tensor) -> Result<Tensor> {
         let config = &self.model.config;
         let patch = config.patch_size;

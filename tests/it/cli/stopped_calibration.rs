@@ -15,21 +15,31 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Desk {
     fn calibrate(&self, flags: &str) -> Command {
-        let mut command = self.command(&format!("{CALIBRATE} @plan.json {flags}"));
+        self.heard(&format!("{CALIBRATE} @plan.json {flags}"))
+    }
+
+    fn heard(&self, line: &str) -> Command {
+        let mut command = self.command(line);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 }
 
-/// Steps that a saved state holds; 0 if there is none yet.
+/// Steps that a saved state holds, those of earlier searches included; 0 if there is none
+/// yet.
 fn n_saved_steps(state: &Path) -> usize {
     let Ok(bytes) = std::fs::read(state) else {
         return 0;
     };
     let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
     let header = header.metadata().clone().unwrap();
-    let plan: serde_json::Value = serde_json::from_str(&header["plan"]).unwrap();
-    plan["strategies"].as_array().unwrap().len()
+    let mut searches: Vec<String> = serde_json::from_str(&header["earlier"]).unwrap();
+    searches.push(header["plan"].clone());
+    let n_steps = searches.iter().map(|plan| {
+        let plan: serde_json::Value = serde_json::from_str(plan).unwrap();
+        plan["strategies"].as_array().unwrap().len()
+    });
+    n_steps.sum()
 }
 
 /// Waits until so many steps are saved, while the process runs.
@@ -76,6 +86,29 @@ fn a_killed_calibration_resumes_to_the_identical_plan() {
         );
         assert!(!state.exists(), "a finished calibration leaves no state");
     }
+}
+
+#[test]
+fn one_with_a_target_resumes_in_whichever_search_it_was_killed() {
+    let line = CALIBRATE.replace("--threshold D4 --search record-all", "--target macs=40%");
+    let undisturbed = Desk::empty();
+    done(undisturbed.run(&format!("{line} @plan.json")));
+
+    let desk = Desk::empty();
+    let state = desk.path("plan.json.state");
+    let mut child = desk.heard(&format!("{line} @plan.json")).spawn().unwrap();
+    wait_for_steps(&mut child, &state, 8);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let other = line.replace("macs=40%", "macs=50%");
+    assert_refused(
+        &desk.run(&format!("{other} @plan.json --resume")),
+        2,
+        &["target: saved macs=40%, now macs=50%"],
+    );
+    done(desk.run(&format!("{line} @plan.json --resume")));
+    assert_eq!(desk.read("plan.json"), undisturbed.read("plan.json"));
+    assert!(!state.exists(), "a finished calibration leaves no state");
 }
 
 #[test]

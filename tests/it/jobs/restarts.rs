@@ -2,30 +2,55 @@
 
 use std::time::Duration;
 
-use dfa_core::wire::CheckedPlan;
 use dfa_core::wire::job::JobState;
 use dfa_core::wire::job_event::JobEventData;
+use dfa_core::wire::{CheckedPlan, JobEvent, JobRequest};
 use dfa_native_worker::jobs::{Jobs, OpenError, SubmitError};
 
-use super::{all_events, calibrate, config, finished, generate, open, run, submit, until_running};
+use super::{
+    all_events, calibrate, config, finished, generate, open, request, run, submit, until_running,
+};
+
+const N_STEPS: u32 = 6;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_calibration_goes_on_after_the_jobs_were_dropped() {
+    check_goes_on(calibrate(N_STEPS), 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_with_a_target_goes_on_in_its_second_search() {
+    let with_target = request(&format!(
+        r#"{{"kind":"calibrate",MODEL,"steps":{N_STEPS},"n_images":1,"size":"32x32","target":"macs=40%"}}"#
+    ));
+    check_goes_on(with_target, 1).await;
+}
+
+/// Begins of searches, in a job's events.
+fn n_searches(events: &[JobEvent]) -> usize {
+    let is_begin = |event: &&JobEvent| matches!(&event.data, JobEventData::Decision(cell) if (cell.step, cell.block) == (1, 0));
+    events.iter().filter(is_begin).count()
+}
+
+/// Drops the jobs in step 3 of the search after so many whole ones.
+async fn check_goes_on(calibrate: JobRequest, n_whole: usize) {
     let dir = tempfile::tempdir().unwrap();
     let whole = open(config(&dir)).await;
-    let expected = run(&whole, calibrate(6))
-        .await
-        .result
-        .unwrap()
-        .plan
-        .unwrap();
+    let undisturbed = run(&whole, calibrate.clone()).await;
+    let expected = undisturbed.result.unwrap().plan.unwrap();
     let expected = whole.plan(expected).await.unwrap().checked;
-    let id = submit(&whole, calibrate(6)).await;
+    let n_expected = n_searches(&all_events(&whole, undisturbed.id, 0).await);
+    assert!(n_expected > n_whole);
+    let id = submit(&whole, calibrate).await;
     let waiting = submit(&whole, generate(1, 5)).await;
     // After the second step is saved, everything is dropped without a word.
     let mut events = whole.watch(id, 0).await.unwrap();
+    let mut seen = Vec::new();
     while let Some(event) = events.next().await.unwrap() {
-        if matches!(event.data, JobEventData::Decision(decision) if decision.step == 3) {
+        let is_third =
+            matches!(&event.data, JobEventData::Decision(decision) if decision.step == 3);
+        seen.push(event);
+        if is_third && n_searches(&seen) > n_whole {
             break;
         }
     }
@@ -52,6 +77,7 @@ async fn a_calibration_goes_on_after_the_jobs_were_dropped() {
         first_step.unwrap() >= 2,
         "it began again at step {first_step:?}"
     );
+    assert_eq!(n_searches(&events), n_expected, "no search is made twice");
     assert_eq!(finished(&jobs, waiting).await.state, JobState::Succeeded);
     let states_left = std::fs::read_dir(dir.path().join("states"))
         .unwrap()
