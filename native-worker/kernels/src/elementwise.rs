@@ -115,6 +115,7 @@ pub fn layer_norm_modulate(isa: Isa, values: &[f32], modulation: Modulation<'_>)
         n_tokens,
         eps,
     } = modulation;
+    assert!(values.len().is_multiple_of(width), "values are (N, T, D)");
     filled_rows(values.len() / width.max(1), width, |first, out| {
         let values = values[first * width..].chunks(width);
         for (row, (out, values)) in out.chunks_mut(width).zip(values).enumerate() {
@@ -197,6 +198,7 @@ pub fn gated_skip(
     (n_tokens, width): (usize, usize),
 ) -> Vec<f32> {
     assert_eq!(skip.len(), y.len(), "skip and y are (N, T, D)");
+    assert!(skip.len().is_multiple_of(width), "skip is (N, T, D)");
     filled_rows(skip.len() / width.max(1), width, |first, out| {
         for (idx, out) in out.chunks_mut(width).enumerate() {
             let row = first + idx;
@@ -227,6 +229,92 @@ fn skip_body<L: Lanes>(skip: &[f32], gate: &[f32], y: &[f32], out: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Values of about this size, no two neighbours alike.
+    fn wave(n: usize, offset: usize, size: f32) -> Vec<f32> {
+        let values = (0..n).map(|i| ((i * 7 + offset) as f32 * 0.731).sin() * size);
+        values.collect()
+    }
+
+    /// `of`: what each value is to be, in f64.
+    fn assert_close(name: &str, found: &[f32], tolerance: f64, of: impl Fn(usize) -> f64) {
+        for (at, &found) in found.iter().enumerate() {
+            let expected = of(at);
+            let error = (f64::from(found) - expected).abs();
+            assert!(error <= tolerance, "{name} {at}: {found} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn gelu_agrees_with_f64() {
+        // Of several pieces, the last one short.
+        let values = wave(2 * PIECE + 7, 1, 6.0);
+        for isa in Isa::available() {
+            let found = gelu_tanh(isa, &values);
+            assert_eq!(found.len(), values.len());
+            // A few units in the last place of values up to 6.
+            assert_close(isa.name(), &found, 4e-6, |at| {
+                let x = f64::from(values[at]);
+                let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3));
+                0.5 * x * (1.0 + inner.tanh())
+            });
+        }
+    }
+
+    #[test]
+    fn layer_norm_and_modulation_agree_with_f64() {
+        let check = |n: usize, n_tokens: usize, width: usize| {
+            let values = wave(n * n_tokens * width, 2, 3.0);
+            let (shift, scale) = (wave(n * width, 3, 1.0), wave(n * width, 4, 1.0));
+            let modulation = Modulation {
+                shift: &shift,
+                scale: &scale,
+                width,
+                n_tokens,
+                eps: 1e-6,
+            };
+            for isa in Isa::available() {
+                let found = layer_norm_modulate(isa, &values, modulation);
+                assert_eq!(found.len(), values.len());
+                // Sums of up to 1152 values of about 3, divided by their spread.
+                assert_close(isa.name(), &found, 2e-5, |at| {
+                    let row = &values[at / width * width..][..width];
+                    let mean = row.iter().map(|&x| f64::from(x)).sum::<f64>() / width as f64;
+                    let squares = row.iter().map(|&x| (f64::from(x) - mean).powi(2));
+                    let variance = squares.sum::<f64>() / width as f64;
+                    let normed = (f64::from(values[at]) - mean) / (variance + 1e-6).sqrt();
+                    let column = at / (n_tokens * width) * width + at % width;
+                    normed * (1.0 + f64::from(scale[column])) + f64::from(shift[column])
+                });
+            }
+        };
+        check(1, 1, 16);
+        check(3, 5, 72);
+        check(2, 37, 1152);
+    }
+
+    #[test]
+    fn a_gate_belongs_to_its_image() {
+        let check = |n: usize, n_tokens: usize, width: usize| {
+            let (skip, y) = (
+                wave(n * n_tokens * width, 5, 1.0),
+                wave(n * n_tokens * width, 6, 1.0),
+            );
+            let gate = wave(n * width, 7, 1.0);
+            for isa in Isa::available() {
+                let found = gated_skip(isa, &skip, &gate, &y, (n_tokens, width));
+                assert_eq!(found.len(), skip.len());
+                // Two roundings of values below 2.
+                assert_close(isa.name(), &found, 3e-7, |at| {
+                    let column = at / (n_tokens * width) * width + at % width;
+                    f64::from(skip[at]) + f64::from(gate[column]) * f64::from(y[at])
+                });
+            }
+        };
+        check(1, 1, 1);
+        check(3, 5, 72);
+        check(2, 37, 1152);
+    }
 
     #[test]
     fn softmax_agrees_with_f64_sums() {

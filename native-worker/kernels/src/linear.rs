@@ -239,6 +239,47 @@ mod tests {
     }
 
     #[test]
+    fn a_layer_agrees_with_f64_sums() {
+        let wave = |n: usize, offset: usize| -> Vec<f32> {
+            let values = (0..n).map(|i| ((i * 7 + offset) as f32 * 0.731).sin());
+            values.collect()
+        };
+        let check = |rows: usize, inputs: usize, outputs: usize| {
+            let shape = LinearShape {
+                rows,
+                inputs,
+                outputs,
+            };
+            let (x, weight) = (wave(rows * inputs, 1), wave(outputs * inputs, 2));
+            let zeros = vec![0f32; outputs];
+            let ramp = wave(outputs, 3);
+            for (bias, added) in [(None, &zeros), (Some(ramp.as_slice()), &ramp)] {
+                let found = linear(shape, &x, &weight, bias);
+                for (at, &found) in found.iter().enumerate() {
+                    let (row, output) = (at / outputs, at % outputs);
+                    let x = &x[row * inputs..][..inputs];
+                    let products = x.iter().zip(&weight[output * inputs..]);
+                    let products = products.map(|(&a, &b)| f64::from(a) * f64::from(b));
+                    let sizes: f64 = products.clone().map(f64::abs).sum();
+                    let expected = products.sum::<f64>() + f64::from(added[output]);
+                    // Every sum is rounded at its size, many at a time and in any order.
+                    let tolerance = 2e-6 * (sizes + 1.0);
+                    let error = (f64::from(found) - expected).abs();
+                    assert!(
+                        error < tolerance,
+                        "{shape:?} {at}: {found} is not {expected}"
+                    );
+                }
+            }
+        };
+        for rows in [1, 5, 17] {
+            check(rows, 1, 7);
+            check(rows, 24, 400);
+            check(rows, 1153, 65);
+        }
+    }
+
+    #[test]
     fn panels_cover_all_outputs_and_none_is_small() {
         for (inputs, outputs) in [
             (1152, 6912),

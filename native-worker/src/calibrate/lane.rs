@@ -7,8 +7,7 @@
 use candle_core::{Result, Tensor};
 use dfa_core::Strategy;
 
-use crate::attention::layer_cache::conditional_half;
-use crate::attention::layer_cache::unconditional_half;
+use crate::attention::layer_cache::{conditional_half, unconditional_half};
 use crate::attention::{CacheUpdate, Computed, Halves, Kept, LayerCache, SharedParts};
 use crate::diffusion::guidance::Guidance;
 use crate::model::ForwardPass;

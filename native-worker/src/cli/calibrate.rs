@@ -185,39 +185,25 @@ fn report(
     found: &Found,
     elapsed_secs: f64,
 ) -> Result<ExitCode, Failure> {
-    let plan = &found.plan;
     if let Some((words, false)) = &found.goal {
         return Err(Failure::failed(anyhow::anyhow!(
             "{words}; {} holds that plan",
             args.output.display()
         )));
     }
-    let threshold = plan
-        .search
-        .as_ref()
-        .map(|search| search.record.settings().threshold.value());
-    let cost = PlanCost::of(&plan.plan, setup.layer_shape(), setup.run.guidance.is_on());
-    let hash = plan_hash(&plan.plan);
+    let plan = &found.plan.plan;
+    let cost = PlanCost::of(plan, setup.layer_shape(), setup.run.guidance.is_on());
     if global.json {
-        let counts: serde_json::Map<String, serde_json::Value> = Strategy::ALL
-            .iter()
-            .map(|s| (s.to_string(), plan.plan.count(*s).into()))
-            .collect();
-        let summary = json!({
-            "plan": args.output, "plan_hash": hash.to_string(), "threshold": threshold,
-            "attention_kept_share": cost.attention_kept_share(), "layer_kept_share": cost.layer_kept_share(),
-            "strategies": counts, "n_losses": found.n_losses,
-            "n_block_evaluations": found.n_block_evaluations, "elapsed_secs": elapsed_secs,
-        });
+        let summary = summary(args, found, &cost, elapsed_secs);
         terminal::print_result(&summary.to_string())?;
     } else {
         let text = format!(
             "{}: {}, attention MACs kept {:.1} % (whole layer {:.1} %), plan {}, {:.1} s",
             args.output.display(),
-            plan.plan.shape(),
+            plan.shape(),
             100.0 * cost.attention_kept_share(),
             100.0 * cost.layer_kept_share(),
-            hash.short(),
+            plan_hash(plan).short(),
             elapsed_secs
         );
         terminal::print_result(&text)?;
@@ -235,13 +221,35 @@ fn report(
             "a first look, by the layers' own errors: calibrate without --search fast before the plan is used; `dfa plan diff` shows how far both agree",
         );
     }
-    let full_share = plan.plan.count(Strategy::Full) as f64 / plan.plan.shape().n_cells() as f64;
+    let full_share = plan.count(Strategy::Full) as f64 / plan.shape().n_cells() as f64;
     if full_share >= 0.95 {
         terminal::warn(
             "at least 95 % of the cells are full attention: this threshold saves next to nothing here; try a larger one",
         );
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `--json` prints.
+fn summary(
+    args: &CalibrateArgs,
+    found: &Found,
+    cost: &PlanCost,
+    elapsed_secs: f64,
+) -> serde_json::Value {
+    let plan = &found.plan.plan;
+    let search = found.plan.search.as_ref();
+    let threshold = search.map(|search| search.record.settings().threshold.value());
+    let counts: serde_json::Map<String, serde_json::Value> = Strategy::ALL
+        .iter()
+        .map(|strategy| (strategy.to_string(), plan.count(*strategy).into()))
+        .collect();
+    json!({
+        "plan": args.output, "plan_hash": plan_hash(plan).to_string(), "threshold": threshold,
+        "attention_kept_share": cost.attention_kept_share(), "layer_kept_share": cost.layer_kept_share(),
+        "strategies": counts, "n_losses": found.n_losses,
+        "n_block_evaluations": found.n_block_evaluations, "elapsed_secs": elapsed_secs,
+    })
 }
 
 #[cfg(test)]

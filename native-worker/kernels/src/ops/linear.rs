@@ -1,15 +1,13 @@
 //! Linear layers on tensors, with a weight that is a tensor or one in its stored type.
 
-use candle_core::{
-    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail,
-};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 
 #[cfg(feature = "cuda")]
 use super::cuda;
-use super::{beside, expect_dims, memory, values};
+use super::{beside, expect_dims, memory, values, values_on_cpu};
 use crate::linear::{LinearShape, linear, linear_stored as linear_stored_rows};
 use crate::widen::Stored;
 
@@ -17,6 +15,9 @@ use crate::widen::Stored;
 ///
 /// `x`: (…, inputs); `weight`: (outputs, inputs); `bias`: (outputs); result (…, outputs).
 /// An input that lies elsewhere, or has another type, is brought to the weight first.
+///
+/// # Errors
+/// If the shapes do not fit each other, or the device has not enough memory.
 pub fn linear_layer(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let x = beside(x, weight)?;
     let outputs = weight.dim(0)?;
@@ -112,75 +113,38 @@ impl CustomOp3 for LinearOp {
     }
 }
 
-/// Linear layer whose weight, (outputs, inputs) = `dims`, is used in its stored type.
+/// Linear layer whose weight, (outputs, inputs) = `dims`, is used in its stored type, on
+/// the CPU.
 ///
 /// `x`: (…, inputs); `bias`: (outputs); result (…, outputs), bit for bit that of
 /// [`linear_layer`] with the widened weight.
+///
+/// # Errors
+/// If the shapes do not fit each other, or a tensor is not on the CPU in f32.
 pub fn linear_stored(
     x: &Tensor,
     weight: Stored<'_>,
-    dims: (usize, usize),
+    (outputs, inputs): (usize, usize),
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
-    let op = StoredLinear { weight, dims };
-    match bias {
-        Some(bias) => x.apply_op2_no_bwd(bias, &op),
-        None => x.apply_op1_no_bwd(&op),
+    let (shape, dims) = linear_dims(x.layout(), inputs, outputs)?;
+    if weight.len() != outputs * inputs {
+        bail!(
+            "linear: a weight of {outputs} x {inputs} has {} values",
+            weight.len()
+        );
     }
-}
-
-struct StoredLinear<'a> {
-    weight: Stored<'a>,
-    dims: (usize, usize),
-}
-
-impl StoredLinear<'_> {
-    fn run(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        bias: Option<&[f32]>,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (outputs, inputs) = self.dims;
-        let (shape, dims) = linear_dims(x_layout, inputs, outputs)?;
-        if self.weight.len() != outputs * inputs {
-            bail!(
-                "linear: a weight of {outputs} x {inputs} has {} values",
-                self.weight.len()
-            );
-        }
-        let x = values("linear", x, x_layout)?;
-        let out = linear_stored_rows(shape, x, self.weight, bias);
-        Ok((CpuStorage::F32(out), dims))
+    if let Some(bias) = bias {
+        expect_dims("linear", bias.layout(), &[outputs])?;
     }
-}
-
-impl CustomOp1 for StoredLinear<'_> {
-    fn name(&self) -> &'static str {
-        "linear"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, x_layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        self.run(x, x_layout, None)
-    }
-}
-
-impl CustomOp2 for StoredLinear<'_> {
-    fn name(&self) -> &'static str {
-        "linear"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let bias = values("linear", bias, bias_layout)?;
-        expect_dims("linear", bias_layout, &[self.dims.0])?;
-        self.run(x, x_layout, Some(bias))
-    }
+    let (x, x_layout) = x.storage_and_layout();
+    let bias = bias.map(Tensor::storage_and_layout);
+    let bias = bias
+        .as_ref()
+        .map(|(storage, layout)| values_on_cpu("linear", storage, layout));
+    let x = values_on_cpu("linear", &x, x_layout)?;
+    let out = linear_stored_rows(shape, x, weight, bias.transpose()?);
+    Tensor::from_vec(out, dims, &Device::Cpu)
 }
 
 /// Sizes of a linear layer on a tensor (…, inputs), and the result's shape.
