@@ -38,7 +38,7 @@ impl Estimates<'_> {
                 let name = format!("psnr_db of plan {}", plan_hash(&plan));
                 searches.measured(&name, || psnr_of_plan(target.setup, &plan, raw, observer))
             }
-            _ => Ok(self.yardstick.of_cost(target.setup, &plan)),
+            Yardstick::Cost(of_cost) => Ok(of_cost.of(target.setup, &plan)),
         }
     }
 }
@@ -56,15 +56,31 @@ fn psnr_of_plan(
 
 /// How a quantity is measured.
 pub(super) enum Yardstick {
+    /// From the plan's cost alone.
+    Cost(OfCost),
+    /// From its images, beside those without compression.
+    Psnr { raw: Vec<Clip> },
+}
+
+/// A quantity that follows from a plan's cost.
+pub(super) enum OfCost {
     KeptMacs,
-    /// Share of a raw step's seconds in self-attention layers, 0 to 1.
     Speedup {
+        /// Share of a raw step's seconds in self-attention layers, 0 to 1.
         attention_share: f64,
     },
-    /// The calibration images without compression.
-    Psnr {
-        raw: Vec<Clip>,
-    },
+}
+
+impl OfCost {
+    fn of(&self, setup: &RunSetup, plan: &CompressionPlan) -> f64 {
+        let cost = PlanCost::of(plan, setup.layer_shape(), setup.run.guidance.is_on());
+        match self {
+            Self::KeptMacs => cost.attention_kept_share(),
+            Self::Speedup { attention_share } => {
+                1.0 / (1.0 - attention_share * (1.0 - cost.layer_kept_share()))
+            }
+        }
+    }
 }
 
 impl Yardstick {
@@ -75,12 +91,12 @@ impl Yardstick {
     ) -> Result<Self, CalibrateError> {
         let denoiser = setup.whole_denoiser();
         Ok(match quantity {
-            Quantity::KeptMacs => Self::KeptMacs,
-            Quantity::Speedup => Self::Speedup {
+            Quantity::KeptMacs => Self::Cost(OfCost::KeptMacs),
+            Quantity::Speedup => Self::Cost(OfCost::Speedup {
                 attention_share: searches.measured("attention_share", || {
                     Ok(attention_share(&denoiser, &setup.latent, observer)?)
                 })?,
-            },
+            }),
             Quantity::Psnr => {
                 if let Some(reason) = why_no_pictures(&setup.loaded.folder) {
                     return Err(CalibrateError::NoPictures(reason));
@@ -103,17 +119,7 @@ impl Yardstick {
                 let made = decoding::clips(setup, &found.latent)?;
                 Ok(mean_psnr_db(raw, &made)?)
             }
-            _ => Ok(self.of_cost(setup, &found.plan)),
-        }
-    }
-
-    fn of_cost(&self, setup: &RunSetup, plan: &CompressionPlan) -> f64 {
-        let cost = PlanCost::of(plan, setup.layer_shape(), setup.run.guidance.is_on());
-        match self {
-            Self::Speedup { attention_share } => {
-                1.0 / (1.0 - attention_share * (1.0 - cost.layer_kept_share()))
-            }
-            Self::KeptMacs | Self::Psnr { .. } => cost.attention_kept_share(),
+            Self::Cost(of_cost) => Ok(of_cost.of(setup, &found.plan)),
         }
     }
 }
