@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { WORKER, assertAccessible, closeBrowser, jobEnded, open } from "./harness.mjs";
+import { WORKER, assertAccessible, closeBrowser, jobEnded, open, settled } from "./harness.mjs";
 
 after(closeBrowser);
 
@@ -37,15 +37,15 @@ test("the grid fills live, a reload in the middle goes on, and the plan opens", 
   await decidedReach(page, before);
   const job = await jobEnded(id);
   await page.getByRole("heading", { name: "The plan is ready" }).waitFor();
-  assert.equal(await decided(page), 8 * 6);
+  await settled(async () => assert.equal(await decided(page), 8 * 6));
   await assertAccessible(page, "a finished calibration");
   await page.getByRole("region", { name: "The plan is ready" }).getByRole("link").first().click();
   await page.waitForURL(new RegExp(`#plan.*id=${job.result.plan}`));
   await page.waitForFunction(() => document.querySelectorAll(".workplace [role=gridcell]").length === 48);
   const plan = await (await fetch(`${WORKER}/v1/plans/${job.result.plan}`)).json();
   const n_full = plan.strategies.flat().filter((name) => name === "full").length;
-  const shown = await page.locator(".workplace").getByRole("gridcell").allTextContents();
-  assert.equal(shown.filter((letter) => letter === "F").length, n_full);
+  const shown = page.locator(".workplace").getByRole("gridcell").getByText("F", { exact: true });
+  await settled(async () => assert.equal(await shown.count(), n_full));
 });
 
 test("a calibration is cancelled from the page", async (t) => {

@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { WORKER, assertAccessible, closeBrowser, jobEnded, open } from "./harness.mjs";
+import { WORKER, assertAccessible, closeBrowser, jobEnded, open, settled } from "./harness.mjs";
 
 after(closeBrowser);
 
@@ -61,19 +61,19 @@ test("a calibration asks for prompts, and for frames of a video", async (t) => {
   const { page, asked } = await withFamilies(t, "#calibrate", refusal);
   const form = page.getByRole("form", { name: "New calibration" });
   await form.getByRole("group", { name: "Classes" }).waitFor();
-  assert.equal(await form.getByLabel("Prompts").count(), 0);
+  await settled(async () => assert.equal(await form.getByLabel("Prompts").count(), 0));
 
   await form.getByLabel("Model", { exact: true }).selectOption("pixart");
   await form.getByLabel("Prompts").waitFor();
-  assert.equal(await form.getByRole("group", { name: "Classes" }).count(), 0);
-  assert.equal(await form.getByLabel("Frames", { exact: true }).count(), 0);
-  assert.equal(await value(form, "Guidance scale"), "4.5");
+  await settled(async () => assert.equal(await form.getByRole("group", { name: "Classes" }).count(), 0));
+  await settled(async () => assert.equal(await form.getByLabel("Frames", { exact: true }).count(), 0));
+  await settled(async () => assert.equal(await value(form, "Guidance scale"), "4.5"));
   await assertAccessible(page, "the form of a text model");
 
   await form.getByLabel("Model", { exact: true }).selectOption("open-sora");
   await form.getByLabel("Frames", { exact: true }).fill("8");
-  assert.equal(await value(form, "Denoising steps"), "200");
-  assert.equal(await value(form, "Guidance scale"), "7");
+  await settled(async () => assert.equal(await value(form, "Denoising steps"), "200"));
+  await settled(async () => assert.equal(await value(form, "Guidance scale"), "7"));
   await form.getByLabel("Denoising steps").fill("12");
   await form.getByLabel("Prompts").fill("a fox, red\n\na tram at night");
   await form.getByLabel("Negative prompt").fill("blur");
@@ -82,7 +82,7 @@ test("a calibration asks for prompts, and for frames of a video", async (t) => {
 
   // What is typed survives a reload.
   await page.reload();
-  assert.equal(await value(form, "Prompts"), "a fox, red\n\na tram at night");
+  await settled(async () => assert.equal(await value(form, "Prompts"), "a fox, red\n\na tram at night"));
   await form.getByRole("button", { name: "Calibrate", exact: true }).click();
   await form.getByText("does not like them").first().waitFor();
   const [job] = asked;
@@ -91,7 +91,7 @@ test("a calibration asks for prompts, and for frames of a video", async (t) => {
     [job.model, job.negative_prompt, job.num_frames, job.steps, job.guidance_scale, job.labels],
     ["open-sora", "blur", 8, 12, 7, []],
   );
-  assert.equal(await form.getByLabel("Prompts").getAttribute("aria-invalid"), "true");
+  await settled(async () => assert.equal(await form.getByLabel("Prompts").getAttribute("aria-invalid"), "true"));
 });
 
 test("pictures are asked for by prompt, videos one at a time", async (t) => {
@@ -115,7 +115,7 @@ test("pictures are asked for by prompt, videos one at a time", async (t) => {
     ["generate", ["a tram, at night"], 1, 8, "64x48", 1],
   );
   await form.getByRole("combobox", { name: "Model" }).selectOption("avatars-dit");
-  assert.equal(await form.getByLabel("Prompts").count(), 0);
+  await settled(async () => assert.equal(await form.getByLabel("Prompts").count(), 0));
   await form.getByLabel("Classes").waitFor();
 });
 
@@ -182,7 +182,7 @@ for (const run of RUNS) {
 /** Both videos are shown, move, and stop when they are told to. */
 async function assertMoves(page) {
   const videos = page.getByRole("region", { name: "Videos" }).getByRole("img");
-  assert.equal(await videos.count(), 2);
+  await settled(async () => assert.equal(await videos.count(), 2));
   await page.waitForFunction(() => document.querySelector(".moving img")?.naturalWidth > 0);
   const [width, height] = await videos.first().evaluate((image) => [image.naturalWidth, image.naturalHeight]);
   assert.deepEqual([width, height], [64, 48], "one frame, not the strip");
@@ -212,6 +212,6 @@ test("who wants less motion is shown the frames", async (t) => {
   await page.waitForFunction(() => document.querySelector(".moving img")?.naturalWidth === 3 * 64);
   await page.getByRole("button", { name: "Play" }).click();
   await page.waitForFunction(() => document.querySelector(".moving img")?.naturalWidth === 64);
-  assert.match(await shown.getAttribute("alt"), /^Video: Video 1/);
+  await settled(async () => assert.match(await shown.getAttribute("alt"), /^Video: Video 1/));
   await page.getByRole("link", { name: "Download the video" }).waitFor();
 });

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { assertAccessible, closeBrowser, open, serveFolder } from "./harness.mjs";
+import { assertAccessible, closeBrowser, open, serveFolder, settled } from "./harness.mjs";
 
 after(closeBrowser);
 
@@ -11,12 +11,12 @@ test("the menu goes to every page, and the address says which", async (t) => {
   for (const name of ["Calibrate", "Generate", "Jobs", "Plan"]) {
     await page.getByRole("navigation", { name: "Pages", exact: true }).getByRole("link", { name }).click();
     await page.waitForURL(new RegExp(`#${name.toLowerCase()}`));
-    assert.match(await page.title(), new RegExp(`^${name} `));
+    await settled(async () => assert.match(await page.title(), new RegExp(`^${name} `)));
     const current = page.locator("nav [aria-current=page]");
-    assert.equal(await current.textContent(), name);
+    await settled(async () => assert.equal(await current.textContent(), name));
   }
   await page.goBack();
-  assert.match(page.url(), /#jobs/);
+  await page.waitForURL(/#jobs/);
 });
 
 for (const colorScheme of ["light", "dark"]) {
@@ -64,10 +64,10 @@ test("the theme is remembered", async (t) => {
   const light = await ground();
   await page.getByRole("button", { name: /^Theme: system/ }).click();
   await page.getByRole("button", { name: /^Theme: light/ }).click();
-  assert.notEqual(await ground(), light);
+  await settled(async () => assert.notEqual(await ground(), light));
   await page.reload();
   await page.getByRole("button", { name: /^Theme: dark/ }).waitFor();
-  assert.notEqual(await ground(), light);
+  await settled(async () => assert.notEqual(await ground(), light));
 });
 
 test("without a worker the page says so and asks nobody", async (t) => {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { WORKER, assertAccessible, closeBrowser, jobEnded, open, serveFolder } from "./harness.mjs";
+import { WORKER, assertAccessible, closeBrowser, jobEnded, open, serveFolder, settled } from "./harness.mjs";
 
 after(closeBrowser);
 
@@ -24,7 +24,7 @@ test("the sample's pairs are shown in every mode, with the keyboard too", async 
   await numbers(page);
   for (const [idx, name] of MODES.entries()) {
     await mode(page, name).click();
-    assert.equal(await mode(page, name).getAttribute("aria-pressed"), "true", name);
+    await settled(async () => assert.equal(await mode(page, name).getAttribute("aria-pressed"), "true", name));
     await assertAccessible(page, name);
     const other = (idx + 2) % MODES.length;
     await page.keyboard.press(String(other + 1));

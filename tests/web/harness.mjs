@@ -60,6 +60,20 @@ export async function open(t, { url = WORKER, fragment = "", expected = [], ...o
   return page;
 }
 
+/** Asks `claim` again until it holds: the page follows what was done to it in its own time.
+ *  What it last said is the error of a claim that does not come true. */
+export async function settled(claim) {
+  const end = Date.now() + 30_000;
+  for (;;) {
+    try {
+      return await claim();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await new Promise((ready) => setTimeout(ready, 50));
+    }
+  }
+}
+
 /** No serious violation of the accessibility rules on what is shown now. */
 export async function assertAccessible(page, where) {
   await page.evaluate(AXE);

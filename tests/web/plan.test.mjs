@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, test } from "node:test";
-import { WORKER, assertAccessible, closeBrowser, open, serveFolder } from "./harness.mjs";
+import { WORKER, assertAccessible, closeBrowser, open, serveFolder, settled } from "./harness.mjs";
 
 after(closeBrowser);
 
@@ -28,6 +28,11 @@ const cell = async (page, step, block) => {
 };
 const delta = (page) => page.getByRole("spinbutton", { name: "Threshold δ as a number" });
 const letters = (page) => cells(page).allTextContents();
+/** The letters once they are others than `before`. */
+async function changed(page, before) {
+  await settled(async () => assert.notDeepEqual(await letters(page), before));
+  return letters(page);
+}
 
 async function openSample(t, options = {}) {
   const page = await open(t, { fragment: SAMPLE, ...options });
@@ -76,10 +81,10 @@ test("the sample is drawn with letters, counts and totals", async (t) => {
   const page = await openSample(t);
   const plan = JSON.parse(await sampleFile(page, "plan.json"));
   const n_full = plan.strategies.flat().filter((name) => name === "full").length;
-  assert.equal((await letters(page)).filter((letter) => letter === "F").length, n_full);
+  await settled(async () => assert.equal((await letters(page)).filter((letter) => letter === "F").length, n_full));
   const totals = page.getByRole("region", { name: /Totals/ });
-  assert.match(await totals.textContent(), /31\.8\s*%/);
-  assert.match(await totals.textContent(), /44\.6\s*%/);
+  await settled(async () => assert.match(await totals.textContent(), /31\.8\s*%/));
+  await settled(async () => assert.match(await totals.textContent(), /44\.6\s*%/));
   await assertAccessible(page, "the open plan");
 });
 
@@ -88,7 +93,7 @@ test("δ decides again at once and says what is an estimate", async (t) => {
   const before = await letters(page);
   await setDelta(page, 0.05);
   await page.getByText(/estimate/i).first().waitFor();
-  const after = await letters(page);
+  const after = await changed(page, before);
   const n_changed = before.filter((letter, idx) => letter !== after[idx]).length;
   assert.ok(n_changed > 20, `${n_changed} cells changed`);
   // The same as the worker's answer: the same code.
@@ -121,7 +126,7 @@ test("a cell opens to its losses, its budget and the reason", async (t) => {
   for (const name of ["AST", "WA-RS + ASC", "WA-RS", "ASC"]) {
     await card.getByRole("rowheader", { name, exact: false }).first().waitFor();
   }
-  assert.match(await card.textContent(), /budget/i);
+  await settled(async () => assert.match(await card.textContent(), /budget/i));
 });
 
 test("edits by keyboard, undone and done again; step 0 stays full", async (t) => {
@@ -130,16 +135,15 @@ test("edits by keyboard, undone and done again; step 0 stays full", async (t) =>
   const before = await letters(page);
   await reached.press("0");
   await page.getByText(/^edited from/).waitFor();
-  const edited = await letters(page);
-  assert.notDeepEqual(edited, before);
+  const edited = await changed(page, before);
   await page.keyboard.press("Control+z");
-  assert.deepEqual(await letters(page), before);
+  await settled(async () => assert.deepEqual(await letters(page), before));
   await page.keyboard.press("Control+Shift+z");
-  assert.deepEqual(await letters(page), edited);
+  await settled(async () => assert.deepEqual(await letters(page), edited));
   const first = await cell(page, 0, 0);
   await first.press("2");
   await page.locator(".said.refusal").waitFor();
-  assert.deepEqual(await letters(page), edited);
+  await settled(async () => assert.deepEqual(await letters(page), edited));
 });
 
 test("a locked cell keeps its strategy when δ moves", async (t) => {
@@ -149,7 +153,9 @@ test("a locked cell keeps its strategy when δ moves", async (t) => {
   const locked = grid(page).locator("[role=gridcell][tabindex='0']");
   const letter = await locked.textContent();
   for (const value of [0, 0.02, 0.3]) {
+    const before = await letters(page);
     await setDelta(page, value);
+    await changed(page, before);
     assert.equal(await locked.textContent(), letter, `at δ = ${value}`);
   }
 });
@@ -162,10 +168,11 @@ test("an edited plan is exported, says so, and is read again", async (t) => {
   const file = JSON.parse(bytes);
   assert.match(file.edited_from, /^[0-9a-f]{64}$/);
   assert.equal(file.strategies[12][2], "full");
+  // By now the page shows what it has written.
   const edited = await letters(page);
   await drop(page, `again-${name}`, bytes);
   await page.getByRole("heading", { level: 1, name: /again-/ }).waitFor();
-  assert.deepEqual(await letters(page), edited);
+  await settled(async () => assert.deepEqual(await letters(page), edited));
   await page.getByText(/^edited from/).waitFor();
 });
 
@@ -194,11 +201,11 @@ test("a dropped plan opens; one that is none is refused with every problem", asy
   await drop(page, "broken.json", JSON.stringify(broken));
   const alert = page.getByRole("alert").filter({ hasText: "broken.json" });
   await alert.waitFor();
-  assert.ok((await alert.getByRole("listitem").count()) >= 2, await alert.textContent());
-  assert.deepEqual(await letters(page), before);
+  await settled(async () => assert.ok((await alert.getByRole("listitem").count()) >= 2, await alert.textContent()));
+  await settled(async () => assert.deepEqual(await letters(page), before));
   await drop(page, "cat.png", await sampleFile(page, "raw-002-micah.png"));
   await page.getByRole("alert").filter({ hasText: "cat.png" }).waitFor();
-  assert.deepEqual(await letters(page), before);
+  await settled(async () => assert.deepEqual(await letters(page), before));
 });
 
 test("plans of others are read: xDiT's JSON, and the reference's pickle", async (t) => {
@@ -207,7 +214,7 @@ test("plans of others are read: xDiT's JSON, and the reference's pickle", async 
   const { bytes } = await exported(page, "xDiT (JSON)");
   await drop(page, "xdit.json", bytes);
   await page.getByRole("heading", { level: 1, name: /xdit/ }).waitFor();
-  assert.deepEqual(await letters(page), before);
+  await settled(async () => assert.deepEqual(await letters(page), before));
   await page.locator(".note.warn").first().waitFor();
   const folder = process.env.DFA_FIXTURES;
   await drop(page, "bare_pickle.json", await readFile(`${folder}/foreign-plans/bare_pickle.json`));
@@ -225,8 +232,8 @@ test("an address opens the plan, the δ, the layer and the cell it names", async
       document.querySelector(".workplace [role=gridcell][tabindex='0']")?.getAttribute("aria-label"),
     ),
   );
-  assert.equal(await delta(page).inputValue(), "0.05");
-  assert.ok(await page.getByRole("radio", { name: /loss/i }).isChecked());
+  await settled(async () => assert.equal(await delta(page).inputValue(), "0.05"));
+  await settled(async () => assert.ok(await page.getByRole("radio", { name: /loss/i }).isChecked()));
   await setDelta(page, 0.075);
   await page.waitForURL(/delta=0\.075/);
 });
@@ -238,7 +245,7 @@ test("two plans are held against each other", async (t) => {
   const a = JSON.parse(await sampleFile(page, "plan.json")).strategies.flat();
   const b = JSON.parse(await sampleFile(page, "plan-D2.json")).strategies.flat();
   const n_different = a.filter((name, idx) => name !== b[idx]).length;
-  assert.match(await card.textContent(), new RegExp(`${n_different} cells of 300 differ`));
+  await settled(async () => assert.match(await card.textContent(), new RegExp(`${n_different} cells of 300 differ`)));
   await assertAccessible(page, "the comparison");
 });
 
@@ -254,12 +261,11 @@ test("with the keyboard alone: to the grid, along it, a rectangle, set, undo", a
   await page.keyboard.press("Control+End");
   await page.keyboard.press("Shift+ArrowLeft");
   await page.keyboard.press("Shift+ArrowUp");
-  assert.equal(await grid(page).locator("[aria-selected=true]").count(), 4);
+  await settled(async () => assert.equal(await grid(page).locator("[aria-selected=true]").count(), 4));
   await page.keyboard.press("0");
-  const edited = await letters(page);
-  assert.notDeepEqual(edited, before);
+  const edited = await changed(page, before);
   await page.keyboard.press("Control+z");
-  assert.deepEqual(await letters(page), before);
+  await settled(async () => assert.deepEqual(await letters(page), before));
   await page.keyboard.press("g");
   await page.waitForURL(/layer=/);
 });
@@ -270,7 +276,7 @@ test("the data table says what the grid shows", async (t) => {
   const table = page.getByRole("region", { name: "Plan as a table" }).getByRole("table");
   await table.waitFor();
   const plan = JSON.parse(await sampleFile(page, "plan.json"));
-  assert.ok((await table.getByRole("row").count()) >= plan.strategies.length);
+  await settled(async () => assert.ok((await table.getByRole("row").count()) >= plan.strategies.length));
   await assertAccessible(page, "the data table");
 });
 
@@ -295,5 +301,5 @@ test("without a worker a plan is opened, changed and exported all the same", asy
   await page.getByText(/estimate/i).first().waitFor();
   const { bytes } = await exported(page, "Plan file (JSON)");
   assert.equal(JSON.parse(bytes).format, "dfa-plan");
-  assert.equal(await page.getByRole("button", { name: "Save to the worker" }).count(), 0);
+  await settled(async () => assert.equal(await page.getByRole("button", { name: "Save to the worker" }).count(), 0));
 });
