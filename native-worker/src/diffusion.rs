@@ -16,6 +16,7 @@ pub mod guidance;
 pub mod iddpm;
 pub mod noise;
 pub mod noise_schedule;
+mod pass_memory;
 pub mod prediction;
 pub mod sampler;
 pub mod sampler_config;

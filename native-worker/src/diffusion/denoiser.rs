@@ -7,6 +7,7 @@ use candle_core::{Result, Tensor};
 use dfa_core::Step;
 
 use super::guidance::{Guidance, GuidedChannels};
+use super::pass_memory::PassMemory;
 use super::sampler::{Sampler, SamplerError, SamplerState};
 use super::step_noise::StepNoise;
 use crate::model::{Condition, ForwardPass, LatentSize, StepInput, Transformer, VideoFacts};
@@ -37,7 +38,8 @@ impl<'a> Denoiser<'a> {
     /// # Errors
     /// If the condition is not what the model takes.
     pub fn begin(&self, step: Step) -> Result<Box<dyn ForwardPass + 'a>> {
-        self.model.begin(&self.input(step))
+        let pass = self.model.begin(&self.input(step))?;
+        Ok(Box::new(PassMemory(pass)))
     }
 
     /// Begins the forward passes of `step` for each branch apart, the conditional one

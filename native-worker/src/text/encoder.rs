@@ -15,6 +15,7 @@ use super::t5_config::T5Config;
 use super::tokenizer::PromptTokenizer;
 use crate::device::Placement;
 use crate::kernels::ops;
+use crate::kernels::ops::memory::taking_like;
 use crate::model_folder::weights::{WeightStem, Weights, find_files};
 
 /// Tokens that go through a layer together: enough for a fast multiply, few enough that
@@ -168,7 +169,9 @@ impl TextEncoder {
                 if stop() {
                     return Err(TextError::Stopped);
                 }
-                pass.hidden = block.forward(&pass.hidden, &pass.lengths, &positions)?;
+                pass.hidden = taking_like(&pass.hidden, || {
+                    block.forward(&pass.hidden, &pass.lengths, &positions)
+                })?;
             }
         }
         let mut weights = self.weights()?.on(&self.placement);

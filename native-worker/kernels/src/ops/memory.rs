@@ -3,12 +3,12 @@
 
 use std::fmt;
 
-use candle_core::{Device, Error, Result};
+use candle_core::{Device, Error, Result, Tensor};
 
 /// Why an allocation on a device failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory {
-    /// Bytes that were asked for.
+    /// Bytes that were asked for, about.
     pub asked_bytes: usize,
     /// Bytes that were free and bytes that there are, if the device still says.
     pub free_and_total_bytes: Option<(usize, usize)>,
@@ -18,7 +18,7 @@ impl fmt::Display for OutOfMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the GPU has not enough memory: {} asked for",
+            "the GPU has not enough memory: about {} asked for",
             Bytes(self.asked_bytes)
         )?;
         if let Some((free, total)) = self.free_and_total_bytes {
@@ -62,6 +62,15 @@ pub fn taking<T>(
     })
 }
 
+/// As [`taking`], of operations whose results are about as large as `tensor`.
+///
+/// # Errors
+/// Those of `body`.
+pub fn taking_like<T>(tensor: &Tensor, body: impl FnOnce() -> Result<T>) -> Result<T> {
+    let asked_bytes = tensor.elem_count() * tensor.dtype().size_in_bytes();
+    taking(asked_bytes, tensor.device(), body)
+}
+
 /// The driver's and cuBLAS's words for it; candle keeps no kind of them.
 fn is_out_of_memory(error: &Error) -> bool {
     let text = error.to_string();
@@ -97,7 +106,7 @@ mod tests {
             let text = error.to_string();
             assert!(text.contains(expected), "{text}");
         };
-        check(1000, None, ": 1000 bytes asked for; make fewer");
+        check(1000, None, ": about 1000 bytes asked for; make fewer");
         check(
             3 << 20,
             Some((1 << 20, 8 << 20)),
