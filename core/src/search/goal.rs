@@ -10,6 +10,8 @@ use core::str::FromStr;
 
 use super::Threshold;
 
+mod next_threshold;
+
 /// Distance of the thresholds that are looked at.
 const GRID: f64 = 1e-3;
 /// A PSNR that stands for identical images, whose own is infinite, in dB.
@@ -142,14 +144,25 @@ impl Goal {
         }
     }
 
-    /// The goal that a plan has to reach by an estimate which is off by `error` (the truth
-    /// minus the estimate).
-    #[must_use]
-    fn as_estimated(self, error: f64) -> Self {
-        Self {
-            value: self.value - error,
-            ..self
+    /// How far beyond the goal a plan may go and still be what was asked for: two points of a
+    /// share, 2 % of a speedup, 1 dB.
+    fn margin(self) -> f64 {
+        match self.quantity {
+            Quantity::KeptMacs => 0.02,
+            Quantity::Speedup => 0.02 * self.value,
+            Quantity::Psnr => 1.0,
         }
+    }
+
+    /// A goal in the middle of the margin, so that a small error misses neither end.
+    fn aim(self) -> Self {
+        let half = 0.5 * self.margin();
+        let value = match self.quantity {
+            Quantity::KeptMacs => self.value - half.min(0.5 * self.value),
+            Quantity::Speedup => self.value + half,
+            Quantity::Psnr => (self.value + half).min(MAX_PSNR_DB),
+        };
+        Self { value, ..self }
     }
 
     /// The threshold between `least` and `most`, ends included, that suits the goal best,
@@ -194,49 +207,18 @@ impl Goal {
         Ok(best)
     }
 
-    /// The next threshold to try after `tried` (thresholds and true values), given estimates
-    /// of the quantity: the estimate is corrected by how far it was off at the last one, and
-    /// after two failures the next step is a large one. None if one of them reached the
-    /// goal, or none is left.
-    ///
-    /// # Errors
-    /// Whatever `estimate_at` fails with.
-    pub fn next_after<E>(
-        self,
-        tried: &[Suited],
-        most: Threshold,
-        mut estimate_at: impl FnMut(Threshold) -> Result<f64, E>,
-    ) -> Result<Option<Threshold>, E> {
-        let (Some(last), false) = (tried.last(), tried.iter().any(|tried| tried.is_met)) else {
-            return Ok(None);
-        };
-        let failed = grid_index(last.threshold);
-        let range = match self.quantity.is_saving() {
-            true => [failed + 1, grid_index(most)],
-            false => [0, failed.saturating_sub(1)],
-        };
-        if range[0] > range[1] || (failed == 0 && !self.quantity.is_saving()) {
-            return Ok(None);
-        }
-        let error = last.value - estimate_at(last.threshold)?;
-        let goal = self.as_estimated(error);
-        let suited = goal.bisect(range.map(on_grid), estimate_at)?;
-        if tried.len() < 2 {
-            return Ok(Some(suited.threshold));
-        }
-        let next = grid_index(suited.threshold);
-        Ok(Some(on_grid(match self.quantity.is_saving() {
-            true => next.max(failed + failed / 2).min(range[1]),
-            false => next.min(failed / 2),
-        })))
-    }
-
     /// Of plans that were tried, the best that reaches the goal, or the nearest to it.
     pub fn best_of(self, tried: &[Suited]) -> Option<usize> {
         let distance = |tried: &Suited| (tried.value - self.value).abs();
+        // Of equal ones, where more was not needed, or less not lost.
+        let place = |tried: &Suited| match self.quantity.is_saving() {
+            true => tried.threshold.value(),
+            false => -tried.threshold.value(),
+        };
         let order = |a: &Suited, b: &Suited| {
             let by_met = b.is_met.cmp(&a.is_met);
-            by_met.then(distance(a).total_cmp(&distance(b)))
+            let by_distance = distance(a).total_cmp(&distance(b));
+            by_met.then(by_distance).then(place(a).total_cmp(&place(b)))
         };
         let tried = tried.iter().enumerate();
         tried.min_by(|a, b| order(a.1, b.1)).map(|(idx, _)| idx)

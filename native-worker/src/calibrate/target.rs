@@ -2,8 +2,8 @@
 //!
 //! A first search measures every candidate, so that the plan at any other threshold can be
 //! estimated from its losses; the threshold that suits the goal best is bisected over these
-//! estimates. Then it is searched for real, and where the goal is missed again at a
-//! threshold corrected by the error of the estimate.
+//! estimates. Then it is searched for real, and where the goal is missed, or reached with
+//! much to spare, again at another threshold.
 //!
 //! What is measured (`yardstick`) is the same for estimates and for real plans: kept MACs
 //! are counted; a speedup is predicted from the layer MACs and the share of a raw step's

@@ -1,6 +1,7 @@
 //! Goals as texts, and thresholds that suit them by made-up curves.
 
 use alloc::string::ToString;
+use alloc::vec::Vec;
 use core::convert::Infallible;
 
 use super::*;
@@ -95,14 +96,72 @@ fn a_wrong_estimate_is_corrected_by_its_error() {
         }
     };
     let Ok(next) = goal.next_after(&[tried(0.5)], most, kept);
-    assert_eq!(next.map(Threshold::value), Some(0.6));
-    let Ok(far) = goal.next_after(&[tried(0.4), tried(0.5)], most, kept);
+    assert_eq!(next.map(Threshold::value), Some(0.61), "a little beyond");
+    let Ok(far) = goal.next_after(&[0.3, 0.4, 0.5].map(tried), most, kept);
     assert_eq!(far.map(Threshold::value), Some(0.75), "half as much again");
-    let Ok(done) = goal.next_after(&[tried(0.5), tried(0.7)], most, kept);
-    assert_eq!(done, None, "a tried one reaches the goal");
-    let Ok(none) = goal.next_after(&[tried(1.0)], threshold(0.9), kept);
+    let Ok(closer) = goal.next_after(&[tried(0.5), tried(0.7)], most, kept);
+    assert_eq!(
+        closer.map(Threshold::value),
+        Some(0.602),
+        "0.7 saves 0.1 more"
+    );
+    let Ok(done) = goal.next_after(&[tried(0.5), tried(0.61)], most, kept);
+    assert_eq!(done, None, "hardly more than asked for");
+    let failed = Suited {
+        is_met: false,
+        ..tried(1.0)
+    };
+    let Ok(none) = goal.next_after(&[failed], threshold(0.9), kept);
     assert_eq!(none, None, "no larger threshold is left");
     assert_eq!(goal.best_of(&[tried(0.3), tried(0.5)]), Some(1));
     assert_eq!(goal.best_of(&[tried(0.5), tried(0.9), tried(0.7)]), Some(2));
     assert_eq!(goal.best_of(&[]), None);
+}
+
+/// Tries as a calibration does: where the estimate suits first, then where it is told to.
+fn tried_for(text: &str, truth: fn(f64) -> f64, estimate: fn(f64) -> f64) -> Vec<Suited> {
+    let (goal, most) = (goal(text), threshold(1.0));
+    let guess = |at: Threshold| Ok::<_, Infallible>(estimate(at.value()));
+    let Ok(suited) = goal.bisect([Threshold::ZERO, most], guess);
+    let (mut next, mut tried) = (Some(suited.threshold), Vec::new());
+    while let Some(threshold) = next {
+        let value = truth(threshold.value());
+        tried.push(Suited {
+            threshold,
+            value,
+            is_met: goal.is_met_by(value),
+        });
+        assert!(tried.len() <= 20, "{text}: {tried:?}");
+        let Ok(following) = goal.next_after(&tried, most, guess);
+        next = following;
+    }
+    tried
+}
+
+#[test]
+fn what_goes_beyond_the_goal_is_brought_back_to_it() {
+    let check = |text: &str, truth: fn(f64) -> f64, estimate: fn(f64) -> f64, least, most| {
+        let tried = tried_for(text, truth, estimate);
+        let best = tried[goal(text).best_of(&tried).unwrap()];
+        assert!(best.is_met && tried.len() <= 4, "{text}: {tried:?}");
+        let value = best.value;
+        assert!((least..=most).contains(&value), "{text}: {tried:?}");
+    };
+    let kept = |at: f64| 1.0 / (1.0 + 8.0 * at);
+    // Estimates that see too little of what is saved, and too much.
+    check("macs=50%", kept, |at| 1.0 / (1.0 + 5.0 * at), 0.48, 0.5);
+    check("macs=50%", kept, |at| 1.0 / (1.0 + 14.0 * at), 0.48, 0.5);
+    let speedup = |at: f64| 1.0 + at;
+    check("speedup=1.3", speedup, |at| 1.0 + at * at, 1.3, 1.326);
+    let psnr = |at: f64| 60.0 - 40.0 * at.sqrt();
+    check("psnr>=30", psnr, |at| 60.0 - 70.0 * at.sqrt(), 30.0, 31.0);
+    check("psnr>=30", psnr, |at| 60.0 - 32.0 * at.sqrt(), 30.0, 31.0);
+}
+
+#[test]
+fn a_goal_between_two_plans_takes_the_one_that_reaches_it() {
+    let truth = |at: f64| if at < 0.3 { 0.7 } else { 0.2 };
+    let tried = tried_for("macs=50%", truth, |at| 1.0 - 0.7 * at);
+    let best = tried[goal("macs=50%").best_of(&tried).unwrap()];
+    assert_eq!(best.value, 0.2, "{tried:?}");
 }
