@@ -68,9 +68,12 @@ impl LoadedModel {
         identity: ModelIdentity,
         placement: &Placement,
     ) -> Result<Self, SetupError> {
+        let model = load_transformer(&folder, placement)?;
+        // Whoever uses it may be another thread, with a stream of its own.
+        placement.device().synchronize()?;
         Ok(Self {
             identity,
-            model: load_transformer(&folder, placement)?,
+            model,
             folder,
             placement: placement.clone(),
         })

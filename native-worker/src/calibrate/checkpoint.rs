@@ -132,7 +132,7 @@ impl Snapshot<'_> {
             (MEASURED, serde_json::json!(measured).to_string()),
         ];
         let header: Header = header.map(|(name, text)| (name.to_owned(), text)).into();
-        let mut tensors = tensors_of(state);
+        let mut tensors = tensors_of(state).map_err(|error| error.to_string())?;
         for (idx, search) in self.earlier.iter().enumerate() {
             tensors.insert(latent_name(idx), search.state.latent.clone());
         }

@@ -4,7 +4,7 @@ use candle_core::Device;
 use candle_core::cuda_backend::cudarc::driver::{CudaContext, DriverError};
 
 use super::DeviceError;
-use crate::kernels::ops::cuda::{ARCH, libraries};
+use crate::kernels::ops::cuda::{ARCH, keep_memory, libraries};
 
 /// Opens a device, if the kernels are for it.
 pub(super) fn open(number: usize) -> Result<Device, DeviceError> {
@@ -20,7 +20,12 @@ pub(super) fn open(number: usize) -> Result<Device, DeviceError> {
             built: ARCH,
         });
     }
-    Device::new_cuda(number).map_err(|error| unusable(error.to_string()))
+    let device = Device::new_cuda(number).map_err(|error| unusable(error.to_string()))?;
+    keep_memory(&device).map_err(|error| unusable(error.to_string()))?;
+    // Its handles live as long as the program: to give them back after the device has failed
+    // is a panic in cudarc, instead of the error that is on its way.
+    std::mem::forget(device.clone());
+    Ok(device)
 }
 
 /// The devices in words, each with what is wrong with it, if anything is.

@@ -209,11 +209,17 @@ impl Weights {
     pub fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, WeightsError> {
         let tensor = match self.find(name, shape)? {
             Some(matrix) => matrix.to_tensor().and_then(|tensor| tensor.reshape(shape)),
-            None => stand_in(shape),
+            None => return self.placed_stand_in(name, shape),
         };
         let tensor = tensor.map_err(|error| self.broken(&error))?;
         let placed = self.placement.place(&tensor);
         placed.map_err(|error| not_placed(name, &error))
+    }
+
+    fn placed_stand_in(&self, name: &str, shape: &[usize]) -> Result<Tensor, WeightsError> {
+        let placed = stand_in(&[]).and_then(|zero| self.placement.place(&zero));
+        let seen = placed.and_then(|zero| zero.broadcast_as(shape));
+        seen.map_err(|error| not_placed(name, &error))
     }
 
     /// A vector of `n` values as f32, on the CPU wherever the others go. After a problem,

@@ -134,11 +134,11 @@ pub fn measure(
         });
     }
     drop(run);
-    let torch_secs = peer.map(|peer| torch_secs(peer, geometry, &folder, placement));
+    let torch_secs = peer.and_then(|peer| torch_secs(peer, geometry, &folder, placement));
     Ok(ModelTimes {
         name: geometry.name,
         runs,
-        torch_secs: torch_secs.transpose()?,
+        torch_secs,
     })
 }
 
@@ -174,15 +174,15 @@ fn torch_secs(
     geometry: &Geometry,
     folder: &Path,
     placement: &Placement,
-) -> Outcome<f64> {
+) -> Option<f64> {
     let request = format!(
         "steps {} {} {TORCH_STEPS} {TEXT_TOKENS} {}",
         folder.display(),
         geometry.side,
         placement.number()
     );
-    let answer = peer.ask(&request)?;
-    Ok(answer.number("step_ms")? / 1e3 * N_STEPS as f64)
+    let of_step = peer.or_dash(&request, |answer| answer.number("step_ms"))?;
+    Some(of_step / 1e3 * N_STEPS as f64)
 }
 
 /// For each of D1 to D6 a plan and the share that it really keeps.

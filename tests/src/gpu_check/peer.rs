@@ -58,6 +58,22 @@ impl Peer {
             None => Ok(Answer(answer)),
         }
     }
+
+    /// What is wanted of an answer; if there is none, why is said, and what was measured so
+    /// far is kept.
+    pub fn or_dash<T>(
+        &mut self,
+        request: &str,
+        wanted: impl FnOnce(&Answer) -> Outcome<T>,
+    ) -> Option<T> {
+        let found = self.ask(request).and_then(|answer| wanted(&answer));
+        found.map_err(|error| complain(&error.to_string())).ok()
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "for whoever runs the command")]
+fn complain(error: &str) {
+    eprintln!("{error}");
 }
 
 impl Answer {

@@ -11,10 +11,13 @@ mod flash;
 mod kernel;
 pub mod libraries;
 mod mark;
+mod pool;
 
 pub(super) use flash::{flash_attention, is_flash};
 use kernel::{RowKernel, Rows, by_number, view};
 pub use mark::Mark;
+pub(super) use pool::give_back;
+pub use pool::keep_memory;
 
 /// Compute capability that the kernels were compiled for, such as `90`.
 pub const ARCH: &str = env!("DFA_CUDA_ARCH");

@@ -2,7 +2,7 @@
 //! operations. On the CPU the kernels of [`crate::conv`] and [`crate::group_norm`] do the
 //! same.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, bail};
 
 use super::memory::taking;
 use crate::conv::ConvKind;
@@ -10,6 +10,8 @@ use crate::group_norm::{Activation, GroupNorm};
 
 /// Values of the matrix of all patches that exist at once, about: 1 GiB of f32.
 const PATCHES_AT_ONCE: usize = 256 << 20;
+/// Most values of a map: candle's kernels for GPUs count them in 32 bits.
+const MAX_VALUES: usize = 1 << 31;
 
 /// Convolution of `map` (1, C, h, w), activated first if asked.
 ///
@@ -26,6 +28,7 @@ pub fn conv(
     let side = if kind == ConvKind::Point { 1 } else { 3 };
     let (_, inputs, height, width) = map.dims4()?;
     let outputs = weight.dim(0)?;
+    check_size(inputs.max(outputs), (height, width), kind)?;
     let kernel = weight.reshape((outputs, inputs, side, side))?;
     let map = match activation {
         Some(activation) => normalised(map, activation)?.silu()?,
@@ -42,6 +45,20 @@ pub fn conv(
     };
     let sums = in_strips(&map, &kernel, stride, PATCHES_AT_ONCE)?; // (1, outputs, h', w')
     sums.broadcast_add(&bias.reshape((1, outputs, 1, 1))?)
+}
+
+/// The largest of the maps on the way, with its border, must be countable.
+fn check_size(channels: usize, (height, width): (usize, usize), kind: ConvKind) -> Result<()> {
+    let factor = if kind == ConvKind::Doubling { 2 } else { 1 };
+    let sides = [height, width].map(|side| factor * side + 2);
+    match channels * sides[0] * sides[1] < MAX_VALUES {
+        true => Ok(()),
+        false => bail!(
+            "a map of {channels} x {} x {} is too large for a GPU; draw smaller images, or use --device cpu",
+            factor * height,
+            factor * width
+        ),
+    }
 }
 
 /// Zeros before and after each row and each column.
@@ -209,6 +226,18 @@ mod tests {
                 check(shape, is_activated);
             }
         }
+    }
+
+    #[test]
+    fn maps_that_a_gpu_cannot_count_are_refused() {
+        let check = |channels, side, kind, expected| {
+            let found = check_size(channels, (side, side), kind).is_ok();
+            assert_eq!(found, expected, "{channels} x {side}, {kind:?}");
+        };
+        check(256, 2048, ConvKind::Same, true);
+        check(256, 2048, ConvKind::Doubling, false);
+        check(256, 4096, ConvKind::Same, false);
+        check(128, 4096, ConvKind::Same, false);
     }
 
     #[test]

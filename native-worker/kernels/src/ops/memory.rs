@@ -79,10 +79,11 @@ fn is_out_of_memory(error: &Error) -> bool {
         .any(|name| text.contains(name))
 }
 
-/// Of a CUDA device.
+/// Of a CUDA device, which gives back what no tensor holds before it counts.
 #[cfg(feature = "cuda")]
 pub fn free_and_total_bytes(device: &Device) -> Option<(usize, usize)> {
     let device = device.as_cuda_device().ok()?;
+    super::cuda::give_back(device).ok()?;
     device.cuda_stream().context().mem_get_info().ok()
 }
 

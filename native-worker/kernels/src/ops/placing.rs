@@ -18,7 +18,10 @@ pub fn beside(x: &Tensor, other: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// If the device fails, which may be an operation before this one.
 pub fn on_cpu(x: &Tensor) -> Result<Tensor> {
-    x.to_dtype(DType::F32)?.to_device(&Device::Cpu)
+    let copy = x.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
+    // The driver may promise the copy before it is there.
+    x.device().synchronize()?;
+    Ok(copy)
 }
 
 /// SiLU, computed in f32; what comes out is f32. Meant for the few rows of an embedding:

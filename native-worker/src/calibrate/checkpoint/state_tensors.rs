@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use crate::attention::{Halves, Kept, LayerCache};
 use crate::calibrate::StepState;
@@ -10,8 +10,11 @@ use crate::diffusion::sampler::SamplerState;
 
 const HISTORY: &str = "sampler.clean_history.";
 
-/// The tensors of a state.
-pub(super) fn tensors_of(state: &StepState) -> BTreeMap<String, Tensor> {
+/// The tensors of a state, on the CPU.
+///
+/// # Errors
+/// If a device cannot give its own.
+pub(super) fn tensors_of(state: &StepState) -> candle_core::Result<BTreeMap<String, Tensor>> {
     let mut tensors = BTreeMap::from([("latent".to_owned(), state.latent.clone())]);
     for (idx, tensor) in state.sampler.clean_history.iter().enumerate() {
         tensors.insert(format!("{HISTORY}{idx}"), tensor.clone());
@@ -22,12 +25,12 @@ pub(super) fn tensors_of(state: &StepState) -> BTreeMap<String, Tensor> {
             if let Some(kept) = kept {
                 tensors.insert(
                     tensor_name(block, part, kept.halves()),
-                    kept.tensor().clone(),
+                    kept.tensor().to_device(&Device::Cpu)?,
                 );
             }
         }
     }
-    tensors
+    Ok(tensors)
 }
 
 fn tensor_name(block: usize, part: &str, halves: Halves) -> String {
