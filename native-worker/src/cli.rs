@@ -8,6 +8,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::kernels::isa::Isa;
+
 mod calibrate;
 mod client;
 mod compare;
@@ -55,6 +57,21 @@ pub(crate) struct GlobalFlags {
     /// Threads to compute with [default: all].
     #[arg(long, global = true, env = "DFA_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
+    /// Instruction set of the CPU kernels: portable, avx2, avx512 or amx [default: the best
+    /// that the machine has, as `dfa doctor` says].
+    #[arg(long, global = true, env = "DFA_ISA", value_name = "NAME", value_parser = parse_isa)]
+    pub(crate) isa: Option<Isa>,
+}
+
+/// One that this machine has.
+fn parse_isa(name: &str) -> Result<Isa, String> {
+    Isa::named(name).ok_or_else(|| {
+        let all: Vec<&str> = Isa::available().into_iter().map(Isa::name).collect();
+        format!(
+            "{name:?} is none of them: this machine has {}",
+            all.join(", ")
+        )
+    })
 }
 
 #[derive(Subcommand)]
@@ -107,6 +124,10 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
     if let Some(n) = cli.global.threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n.into());
         pool.build_global().map_err(Failure::failed)?;
+    }
+    if let Some(isa) = cli.global.isa {
+        // Nothing has computed yet.
+        isa.choose();
     }
     let global = cli.global;
     if !matches!(cli.command, Command::Serve(_)) {

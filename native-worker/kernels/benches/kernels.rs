@@ -12,7 +12,7 @@ use dfa_kernels::conv::{ConvCall, ConvKind, ConvShape, conv};
 use dfa_kernels::elementwise::{self, Modulation};
 use dfa_kernels::group_norm::{GroupNorm, group_norm};
 use dfa_kernels::isa::Isa;
-use dfa_kernels::linear::{LinearShape, linear_stored};
+use dfa_kernels::linear::{LinearShape, linear_with};
 use dfa_kernels::per_head::{self, Rotation};
 use dfa_kernels::widen::Stored;
 
@@ -104,9 +104,13 @@ fn linear(criterion: &mut Criterion) {
             ("f16", Stored::F16(&f16)),
             ("bf16", Stored::Bf16(&bf16)),
         ] {
-            group.bench_function(format!("{rows}x{inputs}x{outputs}/{name}"), |bencher| {
-                bencher.iter(|| linear_stored(shape, &x, weight, Some(&bias)));
-            });
+            // The gemm crate chooses for itself between the others.
+            for isa in Isa::available().into_iter().rev().take(2) {
+                let name = format!("{rows}x{inputs}x{outputs}/{name}/{}", isa.name());
+                group.bench_function(name, |bencher| {
+                    bencher.iter(|| linear_with(isa, shape, &x, weight, Some(&bias)));
+                });
+            }
         }
     }
 }

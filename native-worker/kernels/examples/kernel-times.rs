@@ -6,6 +6,8 @@
 //! threads together, or `{"error": …}`. What a request works on is made, and run once,
 //! before the clock starts; it is kept while the same request comes again. Results are
 //! allocated within the timed part, as in the engine, by the engine's allocator.
+//! `DFA_ISA=avx512` in the environment makes that the best instruction set, so that two of
+//! these can be asked in turn.
 //!
 //! ```text
 //! linear ROWS IN OUT f32|f16|bf16          with bias
@@ -43,6 +45,10 @@ type Result<T, E = String> = std::result::Result<T, E>;
 type Job = Box<dyn Fn() -> candle_core::Result<()> + Send + Sync>;
 
 fn main() -> std::io::Result<()> {
+    if let Ok(name) = std::env::var("DFA_ISA") {
+        let known = Isa::named(&name).is_some_and(Isa::choose);
+        assert!(known, "this machine has no instruction set {name}");
+    }
     let mut kept: Option<(String, Job)> = None;
     for line in std::io::stdin().lock().lines() {
         let line = line?;

@@ -46,9 +46,10 @@ pub(crate) fn filled_rows(
     width: usize,
     fill: impl Fn(usize, &mut [f32]) + Sync,
 ) -> Vec<f32> {
+    let len = n_rows * width;
     let width = width.max(1);
     let piece_len = (PIECE / width).max(1) * width;
-    filled(n_rows * width, piece_len, |start, rows| {
+    filled(len, piece_len, |start, rows| {
         fill(start / width, rows);
     })
 }
@@ -81,8 +82,8 @@ mod tests {
     fn rows_are_never_cut() {
         let check = |n_rows: usize, width: usize| {
             let found = filled_rows(n_rows, width, |first, rows| {
-                assert_eq!(rows.len() % width, 0, "{n_rows} {width}");
-                for (row, values) in rows.chunks_mut(width).enumerate() {
+                assert_eq!(rows.len() % width.max(1), 0, "{n_rows} {width}");
+                for (row, values) in rows.chunks_mut(width.max(1)).enumerate() {
                     values.fill((first + row) as f32);
                 }
             });
@@ -90,6 +91,7 @@ mod tests {
             assert_eq!(found, expected.collect::<Vec<_>>(), "{n_rows} {width}");
         };
         check(0, 3);
+        check(3, 0);
         check(3, 5000);
         check(5, 40_000);
         check(3000, 17);

@@ -1,6 +1,7 @@
 //! Instruction sets: a kernel's body is written once, generic over [`Lanes`], and
 //! compiled for AVX-512, AVX2 and the portable baseline; the best one that this machine
-//! has is chosen at run time.
+//! has is chosen at run time. The matrix unit is AVX-512 and something more, for the
+//! kernels that ask for it.
 //!
 //! The compiler vectorises simple loops; the inner loops of attention name their vectors
 //! ([`Lanes::Vector`]), because there it does not find them. A body must be
@@ -24,13 +25,29 @@ pub(crate) enum IsaKind {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// AVX-512, and the matrix unit where a kernel has a path for it.
+    #[cfg(target_arch = "x86_64")]
+    Amx,
 }
 
+static BEST: OnceLock<Isa> = OnceLock::new();
+
 impl Isa {
-    /// The best instruction set of this machine.
+    /// The instruction set that kernels use: the best of this machine, unless another was
+    /// [chosen](Self::choose).
     pub fn best() -> Self {
-        static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| *Self::available().last().unwrap_or(&Isa(IsaKind::Portable)))
+    }
+
+    /// Makes this the one that kernels use, in the whole process, and says whether that
+    /// was possible: after the first use it is too late.
+    pub fn choose(self) -> bool {
+        *BEST.get_or_init(|| self) == self
+    }
+
+    /// The one with this [name](Self::name), if this machine has it.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::available().into_iter().find(|isa| isa.name() == name)
     }
 
     /// Every instruction set of this machine, worst to best.
@@ -49,11 +66,14 @@ impl Isa {
             if avx512 {
                 found.push(Isa(IsaKind::Avx512));
             }
+            if avx512 && crate::amx::available() {
+                found.push(Isa(IsaKind::Amx));
+            }
         }
         found
     }
 
-    /// For people: `avx512`, `avx2` or `portable`.
+    /// For people: `amx`, `avx512`, `avx2` or `portable`.
     pub fn name(self) -> &'static str {
         match self.0 {
             IsaKind::Portable => "portable",
@@ -61,7 +81,15 @@ impl Isa {
             IsaKind::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             IsaKind::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            IsaKind::Amx => "amx",
         }
+    }
+
+    /// Whether kernels may use the matrix unit.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn has_matrix_unit(self) -> bool {
+        self.0 == IsaKind::Amx
     }
 
     /// f32 of a vector register.
@@ -72,6 +100,8 @@ impl Isa {
             IsaKind::Avx2 => Avx2::WIDTH,
             #[cfg(target_arch = "x86_64")]
             IsaKind::Avx512 => Avx512::WIDTH,
+            #[cfg(target_arch = "x86_64")]
+            IsaKind::Amx => Avx512::WIDTH,
         }
     }
 
@@ -362,6 +392,9 @@ macro_rules! for_each_isa {
                 // SAFETY: an `Isa` exists only if `Isa::available` detected its features.
                 #[cfg(target_arch = "x86_64")]
                 isa::IsaKind::Avx512 => unsafe { avx512($($arg),*) },
+                // SAFETY: an `Isa` exists only if `Isa::available` detected its features.
+                #[cfg(target_arch = "x86_64")]
+                isa::IsaKind::Amx => unsafe { avx512($($arg),*) },
             }
         }
     };

@@ -3,6 +3,7 @@
 //! only the functions of [`ops`], so a kernel can be replaced without touching a model.
 //!
 //! - [`isa`]: which instruction set a kernel is compiled for, chosen at run time.
+//! - `amx`: the matrix unit of Intel's newer server processors, from f32.
 //! - [`attention`]: full, window and cross attention; a plain reference and a tiled kernel.
 //! - [`conv`]: convolution of feature maps, tiled.
 //! - [`elementwise`]: GELU, layer norm with modulation, gated skip connection, softmax.
@@ -15,6 +16,8 @@
 //!
 //! This crate is the only place of the project where `unsafe` is allowed.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 pub mod attention;
 pub mod conv;
 pub mod elementwise;

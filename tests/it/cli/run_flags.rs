@@ -55,6 +55,7 @@ fn impossible_requests_are_refused_with_advice() {
     check("--sampler euler", &["euler", "ddim", "dpm-solver++"]);
     check("--batch-size 0", &["--batch-size", "at least 1"]);
     check("--threads 0", &["--threads"]);
+    check("--isa mmx", &["\"mmx\"", "this machine has portable"]);
     check("--residual-half third", &["third", "conditional", "first"]);
     check("--latents x.safetensors -n 3", &["cannot be used with"]);
     check(

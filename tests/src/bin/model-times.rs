@@ -11,7 +11,8 @@
 //! ```
 //!
 //! `run … plan` computes every fourth step in full and takes `wa_rs`, `ast`, `wa_rs+asc`
-//! and `asc` in turn along the blocks of the others.
+//! and `asc` in turn along the blocks of the others. `DFA_ISA` is the instruction set to
+//! use, as the flag `--isa` of `dfa`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
 
@@ -26,6 +27,7 @@ use dfa_core::{Block, CompressionPlan, GridShape, Strategy, Window};
 use dfa_native_worker::attention::{LayerCache, LayerCall, SelfAttention};
 use dfa_native_worker::device::Placement;
 use dfa_native_worker::generate::generate;
+use dfa_native_worker::kernels::isa::Isa;
 use dfa_native_worker::model::vae::Vae;
 use dfa_native_worker::model::{Condition, ForwardPass, StepInput};
 use dfa_native_worker::model_folder::VaeConfig;
@@ -47,6 +49,10 @@ struct Loaded {
 }
 
 fn main() {
+    if let Ok(name) = std::env::var("DFA_ISA") {
+        let known = Isa::named(&name).is_some_and(Isa::choose);
+        assert!(known, "this machine has no instruction set {name}");
+    }
     let mut loaded = Loaded::default();
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         // As `dfa` computes: on one of the threads that share an operation.

@@ -7,6 +7,7 @@
 use super::band::{PairMask, Segment};
 use super::packed::{KEY_GROUP, KEYS, KeyTile, Keys, padded};
 use crate::isa::Lanes;
+use crate::scratch::prefetch_after;
 use crate::transpose::transpose;
 
 /// Start of the running maximum: finite, so that `masked - start` is never NaN.
@@ -158,6 +159,7 @@ impl<L: Lanes, const V: usize, const G: usize> TileState<L, V, G> {
     fn score_group(&mut self, k: &[f32], lane: usize, row: usize) {
         let mut sums = [[L::splat(0.0); V]; G];
         for (k, query) in k.chunks_exact(KEY_GROUP).zip(&self.queries) {
+            prefetch_after(k, KEY_GROUP * self.head_size);
             let k = &k[lane..lane + G];
             for g in 0..G {
                 add_scaled::<L, V>(&mut sums[g], k[g], query);
@@ -215,16 +217,19 @@ impl<L: Lanes, const V: usize, const G: usize> TileState<L, V, G> {
         let group_len = tile.v.len() / self.sums.len() * KEY_GROUP;
         for column in (0..self.sums.len()).step_by(G) {
             let at = column / KEY_GROUP * group_len + first * KEY_GROUP;
-            self.add_columns(&tile.v[at..at + n * KEY_GROUP], column % KEY_GROUP, column);
+            let v = &tile.v[at..at + n * KEY_GROUP];
+            self.add_columns((v, group_len), column % KEY_GROUP, column);
         }
     }
 
-    /// G columns of a group, from `lane`; `v`: (keys, [`KEY_GROUP`]).
+    /// G columns of a group, from `lane`; `v`: (keys, [`KEY_GROUP`]), the next group
+    /// `group_len` after it.
     #[inline(always)]
-    fn add_columns(&mut self, v: &[f32], lane: usize, column: usize) {
+    fn add_columns(&mut self, (v, group_len): (&[f32], usize), lane: usize, column: usize) {
         let mut sums = [[L::splat(0.0); V]; G];
         sums.copy_from_slice(&self.sums[column..column + G]);
         for (weights, v) in self.scores.iter().zip(v.chunks_exact(KEY_GROUP)) {
+            prefetch_after(v, group_len);
             let v = &v[lane..lane + G];
             for g in 0..G {
                 add_scaled::<L, V>(&mut sums[g], v[g], weights);

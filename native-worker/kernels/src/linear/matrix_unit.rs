@@ -1,0 +1,241 @@
+//! A linear layer on the matrix unit ([`crate::amx`]).
+//!
+//! A panel of the weight is split and laid out by all threads; then each takes rows of x,
+//! splits them, a part of the inner dimension at a time, and multiplies them by the whole
+//! panel. A result is summed in the order of the inner dimension, whatever the number of
+//! rows, of outputs and of threads.
+
+use rayon::prelude::*;
+
+use super::{LinearShape, panels};
+use crate::amx::split::{LEFT_BLOCK, RightParts, Rows, pack_left, pack_right};
+use crate::amx::{DEPTH, Product, SIDE, Start, TileRow, Tiles, values_of};
+use crate::isa::Isa;
+use crate::scratch::{Scratch, with_scratch};
+use crate::widen::Stored;
+
+/// Rows of a task at most: their parts stay in the second-level cache.
+const MOST_ROWS: usize = 4 * SIDE;
+/// Blocks of the inner dimension that a task splits at once, likewise.
+const DEPTHS: usize = 36;
+
+thread_local! {
+    static RIGHT: Scratch<TileRow> = const { Scratch::new(Vec::new()) };
+    static LEFT: Scratch<TileRow> = const { Scratch::new(Vec::new()) };
+}
+
+/// `out = x Wᵀ + b`, see [`super::linear`], whose sizes were checked; `out` holds anything.
+pub(super) fn run(
+    isa: Isa,
+    shape: LinearShape,
+    x: &[f32],
+    weight: Stored<'_>,
+    bias: Option<&[f32]>,
+    out: &mut [f32],
+) {
+    let LinearShape {
+        rows,
+        inputs,
+        outputs,
+    } = shape;
+    let mut padded_bias = vec![0f32; outputs + SIDE];
+    if let Some(bias) = bias {
+        padded_bias[..outputs].copy_from_slice(bias);
+    }
+    let n_depths = inputs.div_ceil(DEPTH);
+    let right_parts = RightParts::of(weight);
+    let column_len = n_depths * right_parts.block_len();
+    let n_rows = rows_of_task(rows);
+    let longest = panels(inputs, outputs)
+        .map(|panel| panel.len())
+        .max()
+        .unwrap_or(0);
+    let most_lines = longest.div_ceil(SIDE) * column_len / DEPTH;
+    with_scratch(&RIGHT, most_lines, |lines| {
+        for panel in panels(inputs, outputs) {
+            let right = &mut values_of(lines)[..panel.len().div_ceil(SIDE) * column_len];
+            right
+                .par_chunks_mut(column_len)
+                .enumerate()
+                .for_each(|(idx, column)| {
+                    let first = panel.start + idx * SIDE;
+                    let n = SIDE.min(panel.end - first);
+                    let rows = Rows {
+                        values: weight.slice(first * inputs..(first + n) * inputs),
+                        stride: inputs,
+                        n_rows: n,
+                        first: 0,
+                        n_columns: inputs,
+                    };
+                    // SAFETY: an `Isa` with the unit has the features of the function.
+                    unsafe { pack_right(rows, column) }
+                });
+            let job = Panel {
+                isa,
+                inputs,
+                outputs,
+                n_depths,
+                first: panel.start,
+                end: panel.end,
+                right,
+                right_parts,
+                bias: &padded_bias[panel.start..],
+            };
+            let tasks = out
+                .par_chunks_mut(n_rows * outputs)
+                .zip(x.par_chunks(n_rows * inputs));
+            tasks.for_each(|(out, x)| job.multiply(x, out));
+        }
+    });
+}
+
+/// So many that every thread has work.
+fn rows_of_task(rows: usize) -> usize {
+    let share = rows.div_ceil(2 * rayon::current_num_threads());
+    share.next_multiple_of(SIDE).clamp(SIDE, MOST_ROWS)
+}
+
+/// Some outputs, their weights laid out.
+struct Panel<'a> {
+    isa: Isa,
+    inputs: usize,
+    outputs: usize,
+    n_depths: usize,
+    first: usize,
+    end: usize,
+    right: &'a [u16],
+    right_parts: RightParts,
+    /// Of the panel's outputs, and [`SIDE`] more.
+    bias: &'a [f32],
+}
+
+impl Panel<'_> {
+    /// `x`: (rows, inputs), `out`: (rows, outputs).
+    fn multiply(&self, x: &[f32], out: &mut [f32]) {
+        let n_rows = x.len() / self.inputs;
+        let n_blocks = n_rows.div_ceil(SIDE);
+        let tiles = Tiles::claim(self.isa);
+        with_scratch(&LEFT, n_blocks * DEPTHS * LEFT_BLOCK / DEPTH, |lines| {
+            for first_depth in (0..self.n_depths).step_by(DEPTHS) {
+                let n_depths = DEPTHS.min(self.n_depths - first_depth);
+                let left = &mut values_of(lines)[..n_blocks * n_depths * LEFT_BLOCK];
+                for (block, left) in left.chunks_exact_mut(n_depths * LEFT_BLOCK).enumerate() {
+                    let first = first_depth * DEPTH;
+                    let rows = Rows {
+                        values: Stored::F32(&x[block * SIDE * self.inputs..]),
+                        stride: self.inputs,
+                        n_rows: SIDE.min(n_rows - block * SIDE),
+                        first,
+                        n_columns: (n_depths * DEPTH).min(self.inputs - first),
+                    };
+                    // SAFETY: the unit was claimed, so the features were detected.
+                    unsafe { pack_left(rows, left) }
+                }
+                self.multiply_depths(&tiles, left, first_depth, n_depths, out);
+            }
+        });
+    }
+
+    fn multiply_depths(
+        &self,
+        tiles: &Tiles,
+        left: &[u16],
+        first_depth: usize,
+        n_depths: usize,
+        out: &mut [f32],
+    ) {
+        let block_len = self.right_parts.block_len();
+        let columns = self.right.chunks_exact(self.n_depths * block_len);
+        for (idx, right) in columns.enumerate() {
+            let column = self.first + idx * SIDE;
+            let n_columns = SIDE.min(self.end - column);
+            let right = &right[first_depth * block_len..][..n_depths * block_len];
+            // A quarter of the next columns with each of the rows.
+            let next = (idx + 1) * self.n_depths * block_len + first_depth * block_len;
+            let next = self.right.get(next..).unwrap_or_default();
+            let mut next = next.chunks(n_depths * block_len * SIDE / MOST_ROWS);
+            let lefts = left.chunks_exact(n_depths * LEFT_BLOCK);
+            for (left, out) in lefts.zip(out.chunks_mut(SIDE * self.outputs)) {
+                let start = match first_depth {
+                    0 => Start::Row(&self.bias[idx * SIDE..]),
+                    _ => Start::Result,
+                };
+                let product = Product {
+                    left,
+                    right,
+                    right_parts: self.right_parts,
+                    n_depths,
+                    start,
+                    soon: next.next().unwrap_or_default(),
+                };
+                let out = &mut out[column..];
+                if n_columns == SIDE && out.len() >= (SIDE - 1) * self.outputs + SIDE {
+                    tiles.multiply(&product, out, self.outputs);
+                } else {
+                    self.multiply_part(tiles, &product, out, n_columns);
+                }
+            }
+        }
+    }
+
+    /// Of a block at the edge of the result: fewer rows, or fewer columns.
+    fn multiply_part(
+        &self,
+        tiles: &Tiles,
+        product: &Product<'_>,
+        out: &mut [f32],
+        n_columns: usize,
+    ) {
+        let mut block = [0f32; SIDE * SIDE];
+        for (block, out) in block.chunks_mut(SIDE).zip(out.chunks(self.outputs)) {
+            block[..n_columns].copy_from_slice(&out[..n_columns]);
+        }
+        tiles.multiply(product, &mut block, SIDE);
+        for (block, out) in block.chunks(SIDE).zip(out.chunks_mut(self.outputs)) {
+            out[..n_columns].copy_from_slice(&block[..n_columns]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(n: usize, factor: usize) -> Vec<f32> {
+        let value = |i: usize| (i * factor % 1013) as f32 / 506.0 - 1.0;
+        (0..n).map(value).collect()
+    }
+
+    /// A branch that runs alone gives the bits that it gives in a batch.
+    #[test]
+    fn rows_do_not_depend_on_how_many_there_are() {
+        let Some(isa) = Isa::available()
+            .into_iter()
+            .find(|isa| isa.has_matrix_unit())
+        else {
+            return;
+        };
+        let (rows, inputs, outputs) = (301, 1300, 70);
+        let (x, weight) = (values(rows * inputs, 7919), values(outputs * inputs, 6007));
+        let bias = values(outputs, 31);
+        let outputs_of = |x: &[f32]| {
+            let rows = x.len() / inputs;
+            let shape = LinearShape {
+                rows,
+                inputs,
+                outputs,
+            };
+            let mut out = vec![f32::NAN; rows * outputs];
+            run(isa, shape, x, Stored::F32(&weight), Some(&bias), &mut out);
+            out
+        };
+        let all = outputs_of(&x);
+        for n_rows in [5, 33, 150] {
+            let parts = x.chunks(n_rows * inputs).map(outputs_of);
+            assert!(
+                parts.collect::<Vec<_>>().concat() == all,
+                "{n_rows} at a time"
+            );
+        }
+    }
+}
