@@ -96,10 +96,16 @@ pub(crate) fn pack_right(rows: Rows<'_>, to: &mut [u16]) {
     let parts = RightParts::of(rows.values);
     for (depth, block) in to.chunks_exact_mut(parts.block_len()).enumerate() {
         for tile in 0..SIDE / TILE_ROWS {
-            let row = |idx| parts_of(rows.piece(tile * TILE_ROWS + idx, depth));
-            let rows: [[__m512i; PARTS]; TILE_ROWS] = std::array::from_fn(row);
+            let zero = _mm512_setzero_si512();
+            let mut split_rows = [[zero; PARTS]; TILE_ROWS];
+            for (idx, parts) in split_rows.iter_mut().enumerate() {
+                *parts = parts_of(rows.piece(tile * TILE_ROWS + idx, depth));
+            }
             for part in 0..parts.count() {
-                let rows = rows.map(|parts| parts[part]);
+                let mut rows = [zero; TILE_ROWS];
+                for (row, parts) in rows.iter_mut().zip(&split_rows) {
+                    *row = parts[part];
+                }
                 let to = &mut block[part * BLOCK + tile * TILE..][..TILE];
                 for (values, to) in transposed(rows).into_iter().zip(to.chunks_exact_mut(DEPTH)) {
                     store(values, to);
