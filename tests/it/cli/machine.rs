@@ -133,6 +133,19 @@ fn doctor_reports_findings_to_machines() {
 }
 
 #[test]
+fn another_instruction_set_can_be_chosen() {
+    let doctor = done(run_dfa(&["doctor", "--json", "--isa", "portable"]));
+    let value = json_of(&doctor);
+    let findings = value["findings"].as_array().unwrap();
+    let used = findings
+        .iter()
+        .find(|finding| finding["check"] == "instruction set")
+        .unwrap();
+    let text = used["text"].as_str().unwrap();
+    assert!(text.starts_with("portable is used"), "{used}");
+}
+
+#[test]
 fn completions_are_made_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = done(run_dfa(&["completions", shell]));
