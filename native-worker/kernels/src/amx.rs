@@ -4,10 +4,12 @@
 //! ([`split`]); of the nine products of parts those count that are not lost in f32's own
 //! rounding (Henry, Tang, Heinecke 2019, "Leveraging the bfloat16 Artificial Intelligence
 //! Datatype For Higher-Precision Computations", arXiv 1904.06376). What comes out is as
-//! near to the exact result as a sum of f32 products; infinities become NaN.
+//! near to the exact result as a sum of f32 products, for the sizes that networks have: a
+//! value above 3.39e38 and infinities give NaN, and the unit takes what is below 1e-38 as
+//! zero, products of parts included.
 //!
 //! Rust has no stable intrinsics for the unit: it is used by `asm!`, here and nowhere
-//! else. How many rows or columns a call has does not change a bit of any of them.
+//! else. How many rows or columns a product has does not change a bit of any of them.
 
 use std::arch::asm;
 use std::marker::PhantomData;
@@ -73,8 +75,20 @@ fn system_allows() -> bool {
     false
 }
 
-/// The tile registers of this thread, set up as eight whole tiles. The compiler uses none of
-/// them by itself.
+/// `asm!` that changes the tile registers.
+macro_rules! tile_asm {
+    ($options:tt, $($argument:tt)*) => {
+        asm!(
+            $($argument)*,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options $options
+        )
+    };
+}
+
+/// The tile registers of this thread, set up as eight whole tiles. A thread has one of
+/// these at a time.
 pub(crate) struct Tiles {
     /// Of one thread: not `Send`.
     thread: PhantomData<*const ()>,
@@ -98,7 +112,9 @@ impl Tiles {
             config.0[48 + tile] = TILE_ROWS as u8;
         }
         // SAFETY: the unit was detected; it reads the 64 bytes of the configuration.
-        unsafe { asm!("ldtilecfg [{}]", in(reg) config.0.as_ptr(), options(nostack, readonly)) }
+        unsafe {
+            tile_asm!((nostack, readonly), "ldtilecfg [{}]", in(reg) config.0.as_ptr());
+        }
         Self {
             thread: PhantomData,
         }
@@ -108,7 +124,9 @@ impl Tiles {
 impl Drop for Tiles {
     fn drop(&mut self) {
         // SAFETY: the unit was detected. A thread without tiles is switched faster.
-        unsafe { asm!("tilerelease", options(nostack, nomem)) }
+        unsafe {
+            tile_asm!((nostack, nomem), "tilerelease");
+        }
     }
 }
 
@@ -131,7 +149,8 @@ pub(crate) struct Product<'a> {
     /// Blocks of [`DEPTH`] of the inner dimension.
     pub(crate) n_depths: usize,
     pub(crate) start: Start<'a>,
-    /// What is wanted soon: as much of it as this product takes time for is brought nearer.
+    /// What is wanted soon: 256 bytes from its start are brought nearer with every product
+    /// of parts and depth, beyond its end too.
     pub(crate) soon: &'a [u16],
 }
 
@@ -152,7 +171,8 @@ macro_rules! multiply_by {
     };
     ($product:expr, $from:expr, $to:expr, $([$($side:ident $at:literal)*])*) => {{
         let ((from, from_stride), (to, to_stride)) = ($from, $to);
-        asm!(
+        tile_asm!(
+            (nostack),
             "tileloadd tmm0, [{from}+{from_stride}]",
             "tileloadd tmm1, [{from}+{from_stride}+64]",
             "tileloadd tmm2, [{from_below}+{from_stride}]",
@@ -190,8 +210,7 @@ macro_rules! multiply_by {
             to_stride = in(reg) to_stride,
             row = in(reg) ROW_BYTES,
             left_bytes = in(reg) 2 * PARTS * 2 * TILE,
-            right_bytes = in(reg) $product.right_parts.count() * 2 * 2 * TILE,
-            options(nostack),
+            right_bytes = in(reg) $product.right_parts.count() * 2 * 2 * TILE
         )
     }};
 }

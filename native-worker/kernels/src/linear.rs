@@ -2,8 +2,9 @@
 //! machine has one ([`matrix_unit`]), else by the `gemm` crate, or, for a few rows, by dot
 //! products ([`few_rows`]).
 //!
-//! A weight in half precision is widened panel by panel, into memory that does not grow
-//! with the layer; the results are those of widening it as a whole, bit for bit.
+//! A weight in half precision is widened, on the matrix unit every weight split, panel by
+//! panel, into memory that does not grow with the layer; the results of finite values are
+//! those of widening it as a whole, bit for bit.
 
 use gemm::Parallelism;
 
@@ -20,7 +21,7 @@ thread_local! {
     static WIDENED: Scratch = const { Scratch::new(Vec::new()) };
 }
 
-/// Values of a widened panel, about: 8 MiB. Each panel has the rows of `x` laid out anew, so
+/// Values of a panel, about: 8 MiB widened, 4 to 12 MiB split. Each panel has the rows of `x` laid out anew, so
 /// that small ones cost time; large ones would cost memory.
 const PANEL_VALUES: usize = 1 << 21;
 /// Outputs of a panel at least. Below 257 the matrix multiply might take another path
@@ -49,7 +50,8 @@ pub fn linear(shape: LinearShape, x: &[f32], weight: &[f32], bias: Option<&[f32]
     linear_stored(shape, x, Stored::F32(weight), bias)
 }
 
-/// [`linear`] with a weight in its stored type; the same results, bit for bit.
+/// [`linear`] with a weight in its stored type; the same results, bit for bit, if the
+/// weight is finite.
 ///
 /// # Panics
 /// If a slice does not have the size that `shape` says.

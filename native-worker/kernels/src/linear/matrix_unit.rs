@@ -2,8 +2,10 @@
 //!
 //! A panel of the weight is split and laid out by all threads; then each takes rows of x,
 //! splits them, a part of the inner dimension at a time, and multiplies them by the whole
-//! panel. A result is summed in the order of the inner dimension, whatever the number of
+//! panel; or, where there are not rows for all, each takes columns. A result is summed in the order of the inner dimension, whatever the number of
 //! rows, of outputs and of threads.
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -38,6 +40,7 @@ pub(super) fn run(
         inputs,
         outputs,
     } = shape;
+    assert!(isa.has_matrix_unit(), "the matrix unit was detected");
     let mut padded_bias = vec![0f32; outputs + SIDE];
     if let Some(bias) = bias {
         padded_bias[..outputs].copy_from_slice(bias);
@@ -54,22 +57,7 @@ pub(super) fn run(
     with_scratch(&RIGHT, most_lines, |lines| {
         for panel in panels(inputs, outputs) {
             let right = &mut values_of(lines)[..panel.len().div_ceil(SIDE) * column_len];
-            right
-                .par_chunks_mut(column_len)
-                .enumerate()
-                .for_each(|(idx, column)| {
-                    let first = panel.start + idx * SIDE;
-                    let n = SIDE.min(panel.end - first);
-                    let rows = Rows {
-                        values: weight.slice(first * inputs..(first + n) * inputs),
-                        stride: inputs,
-                        n_rows: n,
-                        first: 0,
-                        n_columns: inputs,
-                    };
-                    // SAFETY: an `Isa` with the unit has the features of the function.
-                    unsafe { pack_right(rows, column) }
-                });
+            lay_out(weight, inputs, &panel, column_len, right);
             let job = Panel {
                 isa,
                 inputs,
@@ -81,15 +69,42 @@ pub(super) fn run(
                 right_parts,
                 bias: &padded_bias[panel.start..],
             };
-            let tasks = out
-                .par_chunks_mut(n_rows * outputs)
-                .zip(x.par_chunks(n_rows * inputs));
-            tasks.for_each(|(out, x)| job.multiply(x, out));
+            if rows.div_ceil(SIDE) < rayon::current_num_threads() {
+                job.multiply_by_columns(x, out);
+            } else {
+                let tasks = out.par_chunks_mut(n_rows * outputs);
+                let tasks = tasks.zip(x.par_chunks(n_rows * inputs));
+                tasks.for_each(|(out, x)| job.multiply(x, out));
+            }
         }
     });
 }
 
-/// So many that every thread has work.
+/// The weights of a panel's outputs, [`SIDE`] of them after the other.
+fn lay_out(
+    weight: Stored<'_>,
+    inputs: usize,
+    panel: &Range<usize>,
+    column_len: usize,
+    right: &mut [u16],
+) {
+    let columns = right.par_chunks_mut(column_len).enumerate();
+    columns.for_each(|(idx, column)| {
+        let first = panel.start + idx * SIDE;
+        let n_rows = SIDE.min(panel.end - first);
+        let rows = Rows {
+            values: weight.slice(first * inputs..(first + n_rows) * inputs),
+            stride: inputs,
+            n_rows,
+            first: 0,
+            n_columns: inputs,
+        };
+        // SAFETY: the caller's `Isa` with the unit has the features of the function.
+        unsafe { pack_right(rows, column) }
+    });
+}
+
+/// So few that every thread has two tasks, if a task's least size allows it.
 fn rows_of_task(rows: usize) -> usize {
     let share = rows.div_ceil(2 * rayon::current_num_threads());
     share.next_multiple_of(SIDE).clamp(SIDE, MOST_ROWS)
@@ -119,21 +134,78 @@ impl Panel<'_> {
             for first_depth in (0..self.n_depths).step_by(DEPTHS) {
                 let n_depths = DEPTHS.min(self.n_depths - first_depth);
                 let left = &mut values_of(lines)[..n_blocks * n_depths * LEFT_BLOCK];
-                for (block, left) in left.chunks_exact_mut(n_depths * LEFT_BLOCK).enumerate() {
-                    let first = first_depth * DEPTH;
-                    let rows = Rows {
-                        values: Stored::F32(&x[block * SIDE * self.inputs..]),
-                        stride: self.inputs,
-                        n_rows: SIDE.min(n_rows - block * SIDE),
-                        first,
-                        n_columns: (n_depths * DEPTH).min(self.inputs - first),
-                    };
-                    // SAFETY: the unit was claimed, so the features were detected.
-                    unsafe { pack_left(rows, left) }
-                }
+                self.pack_left(x, first_depth, n_depths, left);
                 self.multiply_depths(&tiles, left, first_depth, n_depths, out);
             }
         });
+    }
+
+    /// Blocks of all rows of `x`, some of the inner dimension.
+    fn pack_left(&self, x: &[f32], first_depth: usize, n_depths: usize, left: &mut [u16]) {
+        let n_rows = x.len() / self.inputs;
+        for (block, left) in left.chunks_exact_mut(n_depths * LEFT_BLOCK).enumerate() {
+            let first = first_depth * DEPTH;
+            let rows = Rows {
+                values: Stored::F32(&x[block * SIDE * self.inputs..]),
+                stride: self.inputs,
+                n_rows: SIDE.min(n_rows - block * SIDE),
+                first,
+                n_columns: (n_depths * DEPTH).min(self.inputs - first),
+            };
+            // SAFETY: an `Isa` with the unit has the features of the function.
+            unsafe { pack_left(rows, left) }
+        }
+    }
+
+    /// As [`multiply`](Self::multiply), for so few rows that they are not shared out: each
+    /// task makes blocks of columns, which are then put side by side.
+    fn multiply_by_columns(&self, x: &[f32], out: &mut [f32]) {
+        let n_blocks = (x.len() / self.inputs).div_ceil(SIDE);
+        let block_len = self.right_parts.block_len();
+        let column_len = self.n_depths * block_len;
+        let sums_len = n_blocks * SIDE * SIDE;
+        let mut sums = vec![0f32; self.right.len() / column_len * sums_len];
+        with_scratch(&LEFT, n_blocks * DEPTHS * LEFT_BLOCK / DEPTH, |lines| {
+            for first_depth in (0..self.n_depths).step_by(DEPTHS) {
+                let n_depths = DEPTHS.min(self.n_depths - first_depth);
+                let left = &mut values_of(lines)[..n_blocks * n_depths * LEFT_BLOCK];
+                self.pack_left(x, first_depth, n_depths, left);
+                let left = &*left;
+                let columns = self.right.par_chunks_exact(column_len).enumerate();
+                let tasks = columns.zip(sums.par_chunks_exact_mut(sums_len));
+                tasks.for_each(|((idx, right), sums)| {
+                    let tiles = Tiles::claim(self.isa);
+                    let right = &right[first_depth * block_len..];
+                    let lefts = left.chunks_exact(n_depths * LEFT_BLOCK);
+                    for (left, sums) in lefts.zip(sums.chunks_exact_mut(SIDE * SIDE)) {
+                        let product = Product {
+                            left,
+                            right,
+                            right_parts: self.right_parts,
+                            n_depths,
+                            start: self.start(idx, first_depth),
+                            soon: right,
+                        };
+                        tiles.multiply(&product, sums, SIDE);
+                    }
+                });
+            }
+        });
+        for (idx, sums) in sums.chunks_exact(sums_len).enumerate() {
+            let column = self.first + idx * SIDE;
+            let n_columns = SIDE.min(self.end - column);
+            for (sums, out) in sums.chunks_exact(SIDE).zip(out.chunks_mut(self.outputs)) {
+                out[column..column + n_columns].copy_from_slice(&sums[..n_columns]);
+            }
+        }
+    }
+
+    /// Where a block's sums begin: at the bias, or where the depths before these ended.
+    fn start(&self, column: usize, first_depth: usize) -> Start<'_> {
+        match first_depth {
+            0 => Start::Row(&self.bias[column * SIDE..]),
+            _ => Start::Result,
+        }
     }
 
     fn multiply_depths(
@@ -156,16 +228,12 @@ impl Panel<'_> {
             let mut next = next.chunks(n_depths * block_len * SIDE / MOST_ROWS);
             let lefts = left.chunks_exact(n_depths * LEFT_BLOCK);
             for (left, out) in lefts.zip(out.chunks_mut(SIDE * self.outputs)) {
-                let start = match first_depth {
-                    0 => Start::Row(&self.bias[idx * SIDE..]),
-                    _ => Start::Result,
-                };
                 let product = Product {
                     left,
                     right,
                     right_parts: self.right_parts,
                     n_depths,
-                    start,
+                    start: self.start(idx, first_depth),
                     soon: next.next().unwrap_or_default(),
                 };
                 let out = &mut out[column..];
