@@ -294,6 +294,7 @@ mod tests {
         }
     }
 
+    /// Without the unit there is nothing to try.
     #[test]
     fn parts_add_up_to_the_value_in_its_place() {
         if !Isa::available().into_iter().any(Isa::has_matrix_unit) {

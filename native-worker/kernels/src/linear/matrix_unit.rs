@@ -2,8 +2,9 @@
 //!
 //! A panel of the weight is split and laid out by all threads; then each takes rows of x,
 //! splits them, a part of the inner dimension at a time, and multiplies them by the whole
-//! panel; or, where there are not rows for all, each takes columns. A result is summed in the order of the inner dimension, whatever the number of
-//! rows, of outputs and of threads.
+//! panel; where there are not rows for all, each takes columns instead. A result is summed
+//! in the order of the inner dimension, whatever the number of rows, of outputs and of
+//! threads.
 
 use std::ops::Range;
 
@@ -127,121 +128,126 @@ struct Panel<'a> {
 impl Panel<'_> {
     /// `x`: (rows, inputs), `out`: (rows, outputs).
     fn multiply(&self, x: &[f32], out: &mut [f32]) {
-        let n_rows = x.len() / self.inputs;
-        let n_blocks = n_rows.div_ceil(SIDE);
         let tiles = Tiles::claim(self.isa);
-        with_scratch(&LEFT, n_blocks * DEPTHS * LEFT_BLOCK / DEPTH, |lines| {
-            for first_depth in (0..self.n_depths).step_by(DEPTHS) {
-                let n_depths = DEPTHS.min(self.n_depths - first_depth);
-                let left = &mut values_of(lines)[..n_blocks * n_depths * LEFT_BLOCK];
-                self.pack_left(x, first_depth, n_depths, left);
-                self.multiply_depths(&tiles, left, first_depth, n_depths, out);
+        self.for_depths(x, |left, depths| {
+            for idx in 0..self.n_columns() {
+                self.multiply_column(&tiles, left, idx, &depths, out);
             }
         });
-    }
-
-    /// Blocks of all rows of `x`, some of the inner dimension.
-    fn pack_left(&self, x: &[f32], first_depth: usize, n_depths: usize, left: &mut [u16]) {
-        let n_rows = x.len() / self.inputs;
-        for (block, left) in left.chunks_exact_mut(n_depths * LEFT_BLOCK).enumerate() {
-            let first = first_depth * DEPTH;
-            let rows = Rows {
-                values: Stored::F32(&x[block * SIDE * self.inputs..]),
-                stride: self.inputs,
-                n_rows: SIDE.min(n_rows - block * SIDE),
-                first,
-                n_columns: (n_depths * DEPTH).min(self.inputs - first),
-            };
-            // SAFETY: an `Isa` with the unit has the features of the function.
-            unsafe { pack_left(rows, left) }
-        }
     }
 
     /// As [`multiply`](Self::multiply), for so few rows that they are not shared out: each
     /// task makes blocks of columns, which are then put side by side.
     fn multiply_by_columns(&self, x: &[f32], out: &mut [f32]) {
-        let n_blocks = (x.len() / self.inputs).div_ceil(SIDE);
-        let block_len = self.right_parts.block_len();
-        let column_len = self.n_depths * block_len;
-        let sums_len = n_blocks * SIDE * SIDE;
-        let mut sums = vec![0f32; self.right.len() / column_len * sums_len];
-        with_scratch(&LEFT, n_blocks * DEPTHS * LEFT_BLOCK / DEPTH, |lines| {
-            for first_depth in (0..self.n_depths).step_by(DEPTHS) {
-                let n_depths = DEPTHS.min(self.n_depths - first_depth);
-                let left = &mut values_of(lines)[..n_blocks * n_depths * LEFT_BLOCK];
-                self.pack_left(x, first_depth, n_depths, left);
-                let left = &*left;
-                let columns = self.right.par_chunks_exact(column_len).enumerate();
-                let tasks = columns.zip(sums.par_chunks_exact_mut(sums_len));
-                tasks.for_each(|((idx, right), sums)| {
-                    let tiles = Tiles::claim(self.isa);
-                    let right = &right[first_depth * block_len..];
-                    let lefts = left.chunks_exact(n_depths * LEFT_BLOCK);
-                    for (left, sums) in lefts.zip(sums.chunks_exact_mut(SIDE * SIDE)) {
-                        let product = Product {
-                            left,
-                            right,
-                            right_parts: self.right_parts,
-                            n_depths,
-                            start: self.start(idx, first_depth),
-                            soon: right,
-                        };
-                        tiles.multiply(&product, sums, SIDE);
-                    }
-                });
-            }
+        let sums_len = (x.len() / self.inputs).next_multiple_of(SIDE) * SIDE;
+        let mut sums = vec![0f32; self.n_columns() * sums_len];
+        self.for_depths(x, |left, depths| {
+            let columns = sums.par_chunks_exact_mut(sums_len).enumerate();
+            columns.for_each(|(idx, sums)| {
+                let tiles = Tiles::claim(self.isa);
+                let lefts = left.chunks_exact(depths.len() * LEFT_BLOCK);
+                for (left, sums) in lefts.zip(sums.chunks_exact_mut(SIDE * SIDE)) {
+                    tiles.multiply(&self.product(left, idx, &depths, &[]), sums, SIDE);
+                }
+            });
         });
         for (idx, sums) in sums.chunks_exact(sums_len).enumerate() {
-            let column = self.first + idx * SIDE;
-            let n_columns = SIDE.min(self.end - column);
+            let columns = self.columns(idx);
             for (sums, out) in sums.chunks_exact(SIDE).zip(out.chunks_mut(self.outputs)) {
-                out[column..column + n_columns].copy_from_slice(&sums[..n_columns]);
+                out[columns.clone()].copy_from_slice(&sums[..columns.len()]);
             }
         }
     }
 
-    /// Where a block's sums begin: at the bias, or where the depths before these ended.
-    fn start(&self, column: usize, first_depth: usize) -> Start<'_> {
-        match first_depth {
-            0 => Start::Row(&self.bias[column * SIDE..]),
-            _ => Start::Result,
+    /// Calls `f` with all rows of `x` laid out, for some blocks of the inner dimension after
+    /// the other.
+    fn for_depths(&self, x: &[f32], mut f: impl FnMut(&[u16], Range<usize>)) {
+        let n_rows = x.len() / self.inputs;
+        let n_blocks = n_rows.div_ceil(SIDE);
+        with_scratch(&LEFT, n_blocks * DEPTHS * LEFT_BLOCK / DEPTH, |lines| {
+            for start in (0..self.n_depths).step_by(DEPTHS) {
+                let depths = start..self.n_depths.min(start + DEPTHS);
+                let first = start * DEPTH;
+                let left = &mut values_of(lines)[..n_blocks * depths.len() * LEFT_BLOCK];
+                let blocks = left.chunks_exact_mut(depths.len() * LEFT_BLOCK);
+                for (block, left) in blocks.enumerate() {
+                    let rows = Rows {
+                        values: Stored::F32(&x[block * SIDE * self.inputs..]),
+                        stride: self.inputs,
+                        n_rows: SIDE.min(n_rows - block * SIDE),
+                        first,
+                        n_columns: (depths.len() * DEPTH).min(self.inputs - first),
+                    };
+                    // SAFETY: an `Isa` with the unit has the features of the function.
+                    unsafe { pack_left(rows, left) }
+                }
+                f(left, depths);
+            }
+        });
+    }
+
+    /// Blocks of columns.
+    fn n_columns(&self) -> usize {
+        (self.end - self.first).div_ceil(SIDE)
+    }
+
+    /// The outputs of a block of columns.
+    fn columns(&self, idx: usize) -> Range<usize> {
+        let first = self.first + idx * SIDE;
+        first..self.end.min(first + SIDE)
+    }
+
+    /// The weights of a block of columns.
+    fn right(&self, idx: usize, depths: &Range<usize>) -> &[u16] {
+        let block_len = self.right_parts.block_len();
+        let start = (idx * self.n_depths + depths.start) * block_len;
+        &self.right[start..start + depths.len() * block_len]
+    }
+
+    /// A block of rows with one of columns.
+    fn product<'a>(
+        &'a self,
+        left: &'a [u16],
+        idx: usize,
+        depths: &Range<usize>,
+        soon: &'a [u16],
+    ) -> Product<'a> {
+        Product {
+            left,
+            right: self.right(idx, depths),
+            right_parts: self.right_parts,
+            n_depths: depths.len(),
+            start: match depths.start {
+                0 => Start::Row(&self.bias[idx * SIDE..]),
+                _ => Start::Result,
+            },
+            soon,
         }
     }
 
-    fn multiply_depths(
+    /// All rows with one block of columns.
+    fn multiply_column(
         &self,
         tiles: &Tiles,
         left: &[u16],
-        first_depth: usize,
-        n_depths: usize,
+        idx: usize,
+        depths: &Range<usize>,
         out: &mut [f32],
     ) {
-        let block_len = self.right_parts.block_len();
-        let columns = self.right.chunks_exact(self.n_depths * block_len);
-        for (idx, right) in columns.enumerate() {
-            let column = self.first + idx * SIDE;
-            let n_columns = SIDE.min(self.end - column);
-            let right = &right[first_depth * block_len..][..n_depths * block_len];
-            // A quarter of the next columns with each of the rows.
-            let next = (idx + 1) * self.n_depths * block_len + first_depth * block_len;
-            let next = self.right.get(next..).unwrap_or_default();
-            let mut next = next.chunks(n_depths * block_len * SIDE / MOST_ROWS);
-            let lefts = left.chunks_exact(n_depths * LEFT_BLOCK);
-            for (left, out) in lefts.zip(out.chunks_mut(SIDE * self.outputs)) {
-                let product = Product {
-                    left,
-                    right,
-                    right_parts: self.right_parts,
-                    n_depths,
-                    start: self.start(idx, first_depth),
-                    soon: next.next().unwrap_or_default(),
-                };
-                let out = &mut out[column..];
-                if n_columns == SIDE && out.len() >= (SIDE - 1) * self.outputs + SIDE {
-                    tiles.multiply(&product, out, self.outputs);
-                } else {
-                    self.multiply_part(tiles, &product, out, n_columns);
-                }
+        let columns = self.columns(idx);
+        let next = (idx + 1 < self.n_columns()).then(|| self.right(idx + 1, depths));
+        let next = next.unwrap_or_default();
+        // A quarter of the next columns with each of the rows.
+        let mut next = next.chunks(next.len().max(1).div_ceil(MOST_ROWS / SIDE));
+        let lefts = left.chunks_exact(depths.len() * LEFT_BLOCK);
+        for (left, out) in lefts.zip(out.chunks_mut(SIDE * self.outputs)) {
+            let soon = next.next().unwrap_or_default();
+            let product = self.product(left, idx, depths, soon);
+            let out = &mut out[columns.start..];
+            if columns.len() == SIDE && out.len() >= (SIDE - 1) * self.outputs + SIDE {
+                tiles.multiply(&product, out, self.outputs);
+            } else {
+                self.multiply_part(tiles, &product, out, columns.len());
             }
         }
     }
@@ -274,7 +280,8 @@ mod tests {
         (0..n).map(value).collect()
     }
 
-    /// A branch that runs alone gives the bits that it gives in a batch.
+    /// A branch that runs alone gives the bits that it gives in a batch. Without the unit
+    /// there is nothing to try.
     #[test]
     fn rows_do_not_depend_on_how_many_there_are() {
         let Some(isa) = Isa::available()
